@@ -1,0 +1,58 @@
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class AttemptStatusEnum(_message.Message):
+    __slots__ = ()
+    class AttemptStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        unspecified: _ClassVar[AttemptStatusEnum.AttemptStatus]
+        recorded: _ClassVar[AttemptStatusEnum.AttemptStatus]
+        succeeded: _ClassVar[AttemptStatusEnum.AttemptStatus]
+        failed: _ClassVar[AttemptStatusEnum.AttemptStatus]
+        timeout: _ClassVar[AttemptStatusEnum.AttemptStatus]
+        reversed: _ClassVar[AttemptStatusEnum.AttemptStatus]
+    unspecified: AttemptStatusEnum.AttemptStatus
+    recorded: AttemptStatusEnum.AttemptStatus
+    succeeded: AttemptStatusEnum.AttemptStatus
+    failed: AttemptStatusEnum.AttemptStatus
+    timeout: AttemptStatusEnum.AttemptStatus
+    reversed: AttemptStatusEnum.AttemptStatus
+    def __init__(self) -> None: ...
+
+class Attempt(_message.Message):
+    __slots__ = ("id", "transaction_id", "payment_intent_id", "network", "status", "amount_in_cents", "currency", "stan", "rrn", "transmitted_at", "deadline", "response_code", "approval_code", "network_trace_id", "created")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
+    PAYMENT_INTENT_ID_FIELD_NUMBER: _ClassVar[int]
+    NETWORK_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_IN_CENTS_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    STAN_FIELD_NUMBER: _ClassVar[int]
+    RRN_FIELD_NUMBER: _ClassVar[int]
+    TRANSMITTED_AT_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_CODE_FIELD_NUMBER: _ClassVar[int]
+    APPROVAL_CODE_FIELD_NUMBER: _ClassVar[int]
+    NETWORK_TRACE_ID_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    transaction_id: str
+    payment_intent_id: str
+    network: str
+    status: AttemptStatusEnum.AttemptStatus
+    amount_in_cents: int
+    currency: str
+    stan: str
+    rrn: str
+    transmitted_at: str
+    deadline: int
+    response_code: str
+    approval_code: str
+    network_trace_id: str
+    created: int
+    def __init__(self, id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., payment_intent_id: _Optional[str] = ..., network: _Optional[str] = ..., status: _Optional[_Union[AttemptStatusEnum.AttemptStatus, str]] = ..., amount_in_cents: _Optional[int] = ..., currency: _Optional[str] = ..., stan: _Optional[str] = ..., rrn: _Optional[str] = ..., transmitted_at: _Optional[str] = ..., deadline: _Optional[int] = ..., response_code: _Optional[str] = ..., approval_code: _Optional[str] = ..., network_trace_id: _Optional[str] = ..., created: _Optional[int] = ...) -> None: ...
