@@ -1,0 +1,1 @@
+"""Reconciliation with the card networks' own books; not built yet."""
