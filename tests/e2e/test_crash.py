@@ -1,0 +1,104 @@
+"""A killed service loses nothing and guesses nothing: our books equal the network's own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import uuid
+
+import aiohttp
+import pytest
+
+from tests.e2e.conftest import Mesh
+from tests.e2e.merchant import Merchant
+
+pytestmark = pytest.mark.e2e
+
+PAYMENTS = 200
+
+
+async def _pay(merchant: Merchant, amount: int, paid: dict[str, int]) -> None:
+    """Create and charge one payment; an answer that does not come is nobody's word."""
+    try:
+        created = await merchant.call(
+            "POST", "/payment-intents", {"amountInCents": amount, "currency": "usd"}
+        )
+        if created.status == 200:
+            paid[created.json["id"]] = amount
+            await merchant.charge(created.json["id"], key=str(uuid.uuid4()))
+    except (aiohttp.ClientError, TimeoutError):
+        return
+
+
+async def _healthy(mesh: Mesh, name: str, other_than: int) -> None:
+    for _ in range(300):
+        process = mesh.process(name)
+        if process["health"] == "healthy" and process["pid"] != other_than:
+            return
+        await asyncio.sleep(0.2)
+    pytest.fail(f"{name} did not come back: {process}")
+
+
+async def _settled(merchant: Merchant, intent_id: str) -> str:
+    for _ in range(50):
+        answer = await merchant.call("GET", f"/payment-intents/{intent_id}")
+        if answer.status == 200:
+            return str(answer.json["status"])
+        await asyncio.sleep(0.2)
+    pytest.fail(f"{intent_id} can't be read: {answer.content!r}")
+
+
+@pytest.mark.parametrize("service", ["txn_svc", "intent_svc"])
+async def test_a_service_killed_among_200_payments_leaves_books_that_agree(
+    mesh: Mesh, merchant: Merchant, service: str
+) -> None:
+    base = 1_000_000 if service == "txn_svc" else 2_000_000
+    paid: dict[str, int] = {}
+    gate = asyncio.Semaphore(16)
+    done = 0
+
+    async def one(number: int) -> None:
+        nonlocal done
+        async with gate:
+            await _pay(merchant, base + number, paid)
+            done += 1
+
+    payments = [asyncio.create_task(one(number)) for number in range(PAYMENTS)]
+    while done < PAYMENTS // 3:
+        await asyncio.sleep(0.01)
+    pid = mesh.process(service)["pid"]
+    os.kill(pid, signal.SIGKILL)
+    await asyncio.gather(*payments)
+    await _healthy(mesh, service, other_than=pid)
+    await asyncio.sleep(5)  # what was lost as a call arrives as an event
+
+    approved = {row["amount"] for row in mesh.ledger() if row["approved"] and not row["reversed"]}
+    assert len(paid) > PAYMENTS // 3
+    for intent_id, amount in paid.items():
+        status = await _settled(merchant, intent_id)
+        if status == "succeeded":
+            assert amount in approved, intent_id
+        elif status in {"failed", "created", "canceled"}:
+            assert amount not in approved, intent_id
+        else:
+            assert status == "processing", intent_id
+    settled = [await _settled(merchant, intent_id) for intent_id in paid]
+    assert settled.count("succeeded") > PAYMENTS // 3
+
+
+async def test_a_service_that_is_down_answers_503_with_the_error_body(
+    mesh: Mesh, merchant: Merchant
+) -> None:
+    process = mesh.process("webhook_svc")
+    os.kill(process["pid"], signal.SIGSTOP)
+    os.kill(process["pid"], signal.SIGKILL)
+
+    answers = [await merchant.call("GET", "/webhook-endpoints") for _ in range(5)]
+    await _healthy(mesh, "webhook_svc", other_than=process["pid"])
+
+    for answer in answers:
+        assert answer.status in {200, 503}
+        if answer.status == 503:
+            assert answer.error["type"] == "api_error"
+    assert 503 in {answer.status for answer in answers}
