@@ -1,0 +1,109 @@
+"""A service's own PostgreSQL database: the engine, migrations, statements over sets of items."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import importlib.util
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import alembic.command
+import alembic.config
+import alembic.context
+import orjson
+import sqlalchemy
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from chassis.config import ServiceSettings
+
+MIGRATION_LOCK = 0x7061796D657368  # "paymesh"; one migration at a time per database
+
+Row = sqlalchemy.RowMapping
+
+
+def create_engine(settings: ServiceSettings, *, connections_max: int = 5) -> AsyncEngine:
+    """Return the engine of the service's database.
+
+    Coalescing needs few connections: one statement of each kind is in flight at a time.
+    """
+    return create_async_engine(
+        settings.database_url.get_secret_value(),
+        pool_size=connections_max,
+        max_overflow=0,
+        pool_pre_ping=False,
+        pool_use_lifo=True,
+        connect_args={
+            "prepare_threshold": 2,
+            "application_name": f"paymesh-{settings.service_name}",
+            "options": "-c synchronous_commit=on -c plan_cache_mode=force_generic_plan -c jit=off",
+        },
+    )
+
+
+async def run_batch(
+    engine: AsyncEngine, sql: str, items: Sequence[Mapping[str, object]], **parameters: object
+) -> Sequence[Row]:
+    """Run one statement over a set of items in a transaction of its own and return its rows.
+
+    The items are the one JSON parameter `:items`, to be read by
+    `jsonb_to_recordset(cast(:items as jsonb)) as item(…)`. Bytes travel as base64 text.
+    """
+    encoded = orjson.dumps(items, default=_json_value).decode()
+    async with engine.begin() as connection:
+        result = await connection.execute(_statement(sql), {"items": encoded, **parameters})
+        return result.mappings().all() if result.returns_rows else ()
+
+
+async def fetch(engine: AsyncEngine, sql: str, **parameters: object) -> Sequence[Row]:
+    """Run one statement in a transaction of its own and return its rows."""
+    async with engine.begin() as connection:
+        result = await connection.execute(_statement(sql), parameters)
+        return result.mappings().all() if result.returns_rows else ()
+
+
+_statements: dict[str, sqlalchemy.TextClause] = {}
+
+
+def _statement(sql: str) -> sqlalchemy.TextClause:
+    """Return the parsed statement; the set of statements is the code's own and so bounded."""
+    statement = _statements.get(sql)
+    if statement is None:
+        statement = _statements[sql] = sqlalchemy.text(sql)
+    return statement
+
+
+def _json_value(value: object) -> str:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    raise TypeError(f"{type(value).__name__} can't be an item's value")
+
+
+async def migrate(settings: ServiceSettings, package: str) -> None:
+    """Bring the database to the newest schema of `<package>/migrations`; safe to run at once."""
+    await asyncio.to_thread(_migrate, settings.database_url.get_secret_value(), package)
+
+
+def _migrate(url: str, package: str) -> None:
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(package)
+    config = alembic.config.Config()
+    folder = Path(spec.submodule_search_locations[0]) / "migrations"
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.select(sqlalchemy.func.pg_advisory_lock(MIGRATION_LOCK)))
+        connection.commit()
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "head")
+        connection.execute(sqlalchemy.select(sqlalchemy.func.pg_advisory_unlock(MIGRATION_LOCK)))
+        connection.commit()
+
+
+def run_migrations() -> None:
+    """Be the whole of a service's `migrations/env.py`."""
+    alembic.context.configure(connection=alembic.context.config.attributes["connection"])
+    with alembic.context.begin_transaction():
+        alembic.context.run_migrations()
