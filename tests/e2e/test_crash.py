@@ -56,17 +56,16 @@ async def test_a_service_killed_among_200_payments_leaves_books_that_agree(
     base = 1_000_000 if service == "txn_svc" else 2_000_000
     paid: dict[str, int] = {}
     gate = asyncio.Semaphore(16)
-    done = 0
+    a_third_done = asyncio.Barrier(PAYMENTS // 3 + 1)
 
     async def one(number: int) -> None:
-        nonlocal done
         async with gate:
             await _pay(merchant, base + number, paid)
-            done += 1
+        if number < PAYMENTS // 3:
+            await a_third_done.wait()
 
     payments = [asyncio.create_task(one(number)) for number in range(PAYMENTS)]
-    while done < PAYMENTS // 3:
-        await asyncio.sleep(0.01)
+    await a_third_done.wait()
     pid = mesh.process(service)["pid"]
     os.kill(pid, signal.SIGKILL)
     await asyncio.gather(*payments)

@@ -1,0 +1,69 @@
+"""The three requests of the benchmark, signed ahead so that signing is not measured."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+CREATE = json.dumps(
+    {"amountInCents": 1099, "currency": "usd", "description": "Order 1234"}
+).encode()
+CHARGE = json.dumps(
+    {
+        "type": "charge",
+        "card": {"number": "4242424242424242", "exp_month": 12, "exp_year": 2034, "cvc": "123"},
+    }
+).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Merchant:
+    """One pair of test keys."""
+
+    publishable_key: str
+    secret_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A signed request; its headers hold one value each."""
+
+    method: str
+    url: str
+    body: bytes
+    headers: dict[str, str]
+
+
+def create(edge: str, merchant: Merchant) -> Request:
+    """Return the creation of a payment intent."""
+    return _signed(edge, merchant, "POST", "/payment-intents", CREATE)
+
+
+def charge(edge: str, merchant: Merchant, intent_id: str) -> Request:
+    """Return the charge of a card that is approved."""
+    return _signed(edge, merchant, "POST", f"/payment-intents/{intent_id}/transactions", CHARGE)
+
+
+def read(edge: str, merchant: Merchant, intent_id: str) -> Request:
+    """Return the reading of an intent's status."""
+    return _signed(edge, merchant, "GET", f"/payment-intents/{intent_id}", b"")
+
+
+def _signed(edge: str, merchant: Merchant, method: str, path: str, body: bytes) -> Request:
+    timestamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    nonce = str(uuid.uuid4())
+    text = "\n".join([method, path, timestamp, nonce, hashlib.sha256(body).hexdigest()])
+    digest = hmac.new(merchant.secret_key.encode(), text.encode(), hashlib.sha256).hexdigest()
+    headers = {
+        "Authorization": f"Bearer {merchant.publishable_key}",
+        "X-Request-Timestamp": timestamp,
+        "X-Request-Nonce": nonce,
+        "X-Signature": f"sha256={digest}",
+    }
+    if body:
+        headers |= {"Content-Type": "application/json", "Idempotency-Key": nonce}
+    return Request(method, edge + path, body, headers)

@@ -1,0 +1,120 @@
+"""Drives vegeta: requests in, one result per request out. It is fetched and built by Go."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.load.requests import Request
+
+MODULE = "github.com/tsenart/vegeta/v12@v12.13.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """Requests to send: `rate` per second, or as fast as `workers` at a time get answers."""
+
+    requests: list[Request]
+    seconds: int
+    rate: int = 0
+    workers: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One answer."""
+
+    kind: str
+    publishable_key: str
+    status: int
+    latency_s: float
+    body: Any
+
+    @property
+    def ok(self) -> bool:
+        """Return whether the request was answered with 200."""
+        return self.status == 200
+
+
+class Vegeta:
+    """Builds vegeta once and runs attacks."""
+
+    def __init__(self, folder: Path, ca_file: Path) -> None:
+        if shutil.which("go") is None:
+            sys.exit("make bench needs Go, which builds the load generator vegeta")
+        self._folder = folder
+        self._ca_file = ca_file
+        programs = Path.home() / ".cache" / "paymesh" / "bin"
+        self._program = programs / "vegeta"
+        if not self._program.exists():
+            subprocess.run(
+                ["go", "install", MODULE], check=True, env=os.environ | {"GOBIN": str(programs)}
+            )
+
+    def attack(self, attack: Attack) -> list[Result]:
+        """Send the requests and return the answers, in the order of their sending."""
+        targets, binary = self._folder / "targets.json", self._folder / "results.bin"
+        with targets.open("w") as file:
+            for request in attack.requests:
+                file.write(_target(request) + "\n")
+        seconds = attack.seconds
+        if attack.rate:
+            seconds = min(seconds, len(attack.requests) // attack.rate)
+        command = [
+            *(str(self._program), "attack", "-format=json", "-lazy", f"-targets={targets}"),
+            *(f"-root-certs={self._ca_file}", f"-output={binary}", "-timeout=60s"),
+            *(f"-rate={attack.rate}", f"-duration={seconds}s", f"-max-workers={attack.workers}"),
+            *(
+                f"-workers={min(64, attack.workers)}",
+                "-http2=false",
+                f"-connections={attack.workers}",
+            ),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode and "no targets to attack" not in done.stderr:
+            sys.exit(f"vegeta: {done.stderr}")
+        return self._results(binary, attack.requests)
+
+    def _results(self, binary: Path, requests: list[Request]) -> list[Result]:
+        encoded = subprocess.run(
+            [str(self._program), "encode", "-to=json", str(binary)],
+            check=True,
+            stdout=subprocess.PIPE,
+        ).stdout
+        rows = [json.loads(line) for line in encoded.splitlines()]
+        # An attack that ran out of targets ends with one result that was never sent.
+        rows = [row for row in rows if row["url"]]
+        return [_result(row, requests[row["seq"]]) for row in sorted(rows, key=lambda r: r["seq"])]
+
+
+def _target(request: Request) -> str:
+    return json.dumps(
+        {
+            "method": request.method,
+            "url": request.url,
+            "body": base64.b64encode(request.body).decode(),
+            "header": {name: [value] for name, value in request.headers.items()},
+        }
+    )
+
+
+def _result(row: dict[str, Any], request: Request) -> Result:
+    content = base64.b64decode(row["body"] or "")
+    if row["method"] == "GET":
+        kind = "read"
+    else:
+        kind = "charge" if row["url"].endswith("/transactions") else "create"
+    return Result(
+        kind=kind,
+        publishable_key=request.headers["Authorization"].removeprefix("Bearer "),
+        status=row["code"],
+        latency_s=row["latency"] / 1e9,
+        body=json.loads(content) if row["code"] == 200 else content.decode(errors="replace"),
+    )
