@@ -1,0 +1,226 @@
+"""gRPC in: the public payment intents and the internal lifecycle."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import grpc
+from paymesh.intent.v1 import (
+    payment_intent_lifecycle_service_pb2 as lifecycle_pb2,
+)
+from paymesh.intent.v1 import (
+    payment_intent_lifecycle_service_pb2_grpc as lifecycle_grpc,
+)
+from paymesh.intent.v1 import (
+    payment_intent_pb2,
+    payment_intent_service_pb2,
+    payment_intent_service_pb2_grpc,
+)
+from paymesh.merchant.v1 import mode_pb2
+
+from chassis.errors import DomainError, ParameterInvalid, ResourceMissing
+from chassis.idempotency import request_hash
+from chassis.identity import Caller, current_caller
+from chassis.ids import PaymentIntentId
+from chassis.server import idempotency_key, mark_replayed
+from intent_svc.domain import Event, PaymentIntent, Status
+from intent_svc.handlers import IntentHandlers, Told, Wish
+from intent_svc.messages import failure_of, payment_intent_message
+from intent_svc.store import Keyed, Page
+
+LIMIT_DEFAULT = 10
+LIMIT_MAX = 100
+ITEMS_MAX = 200
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+OUTCOME_EVENTS = {
+    lifecycle_pb2.OutcomeEnum.succeeded: Event.SUCCEED,
+    lifecycle_pb2.OutcomeEnum.authorized: Event.AUTHORIZE,
+    lifecycle_pb2.OutcomeEnum.failed: Event.FAIL,
+}
+
+
+class PaymentIntentService(payment_intent_service_pb2_grpc.PaymentIntentServiceServicer):
+    """Payments as merchants see them."""
+
+    def __init__(self, handlers: IntentHandlers) -> None:
+        self._handlers = handlers
+
+    async def CreatePaymentIntent(
+        self,
+        request: payment_intent_service_pb2.CreatePaymentIntentRequest,
+        context: Context,
+    ) -> payment_intent_pb2.PaymentIntent:
+        """Create an intent."""
+        wish = Wish(
+            amount_minor=request.amount_in_cents if request.HasField("amount_in_cents") else None,
+            currency=request.currency,
+            description=request.description if request.HasField("description") else None,
+            metadata=request.metadata,
+            is_manual_capture=request.capture_method == payment_intent_pb2.CaptureMethodEnum.manual,
+        )
+        keyed = _keyed(context, "CreatePaymentIntent", request)
+        answer = await self._handlers.create(current_caller(), wish, keyed)
+        message = payment_intent_pb2.PaymentIntent.FromString(answer.response)
+        message.client_secret = self._handlers.client_secret(message.id)
+        if answer.is_replay:
+            await mark_replayed(context)
+        return message
+
+    async def GetPaymentIntent(
+        self, request: payment_intent_service_pb2.GetPaymentIntentRequest, context: Context
+    ) -> payment_intent_pb2.PaymentIntent:
+        """Return an intent."""
+        intent = await self._handlers.get(current_caller(), request.payment_intent_id)
+        return payment_intent_message(intent)
+
+    async def ListPaymentIntents(
+        self, request: payment_intent_service_pb2.ListPaymentIntentsRequest, context: Context
+    ) -> payment_intent_service_pb2.PaymentIntentList:
+        """List intents."""
+        caller = current_caller()
+        page = _page(caller, request)
+        for param, cursor in (("startingAfter", page.after), ("endingBefore", page.before)):
+            if cursor is not None:
+                await self._check_cursor(caller, cursor, param)
+        intents, has_more = await self._handlers.list(page)
+        return payment_intent_service_pb2.PaymentIntentList(
+            data=[payment_intent_message(intent) for intent in intents], has_more=has_more
+        )
+
+    async def CancelPaymentIntent(
+        self, request: payment_intent_service_pb2.CancelPaymentIntentRequest, context: Context
+    ) -> payment_intent_pb2.PaymentIntent:
+        """Give a payment up."""
+        changed = await self._handlers.cancel(
+            current_caller(),
+            request.payment_intent_id,
+            _keyed(context, "CancelPaymentIntent", request),
+        )
+        if changed.replay is not None:
+            await mark_replayed(context)
+            return payment_intent_pb2.PaymentIntent.FromString(changed.replay)
+        return payment_intent_message(changed.intent)
+
+    async def CapturePaymentIntent(
+        self, request: payment_intent_service_pb2.CapturePaymentIntentRequest, context: Context
+    ) -> payment_intent_pb2.PaymentIntent:
+        """Collect authorized funds."""
+        intent = await self._handlers.capture(current_caller(), request.payment_intent_id)
+        return payment_intent_message(intent)
+
+    async def _check_cursor(self, caller: Caller, cursor: str, param: str) -> None:
+        try:
+            await self._handlers.get(caller, cursor)
+        except ResourceMissing as missing:
+            raise ResourceMissing(missing.message, param=param) from None
+
+
+class PaymentIntentLifecycleService(lifecycle_grpc.PaymentIntentLifecycleServiceServicer):
+    """How transactions move intents; each item has its own verdict."""
+
+    def __init__(self, handlers: IntentHandlers) -> None:
+        self._handlers = handlers
+
+    async def BatchBeginProcessing(
+        self, request: lifecycle_pb2.BatchBeginProcessingRequest, context: Context
+    ) -> lifecycle_pb2.BatchBeginProcessingResponse:
+        """Claim intents for transactions."""
+        _check_items(len(request.items))
+        verdicts = await asyncio.gather(*(self._begin(item) for item in request.items))
+        return lifecycle_pb2.BatchBeginProcessingResponse(verdicts=verdicts)
+
+    async def BatchApplyOutcome(
+        self, request: lifecycle_pb2.BatchApplyOutcomeRequest, context: Context
+    ) -> lifecycle_pb2.BatchApplyOutcomeResponse:
+        """Tell intents what became of their transactions."""
+        _check_items(len(request.items))
+        verdicts = await asyncio.gather(*(self._apply(item) for item in request.items))
+        return lifecycle_pb2.BatchApplyOutcomeResponse(verdicts=verdicts)
+
+    async def _begin(
+        self, item: lifecycle_pb2.BeginProcessingItem
+    ) -> lifecycle_pb2.BeginProcessingVerdict:
+        try:
+            intent = await self._handlers.begin_processing(
+                item.merchant_id,
+                mode_pb2.ModeEnum.Mode.Name(item.mode),
+                item.payment_intent_id,
+                item.transaction_id,
+            )
+        except DomainError as refused:
+            return lifecycle_pb2.BeginProcessingVerdict(refusal=_refusal(refused))
+        return lifecycle_pb2.BeginProcessingVerdict(terms=_terms(intent))
+
+    async def _apply(
+        self, item: lifecycle_pb2.ApplyOutcomeItem
+    ) -> lifecycle_pb2.ApplyOutcomeVerdict:
+        try:
+            outcome = OUTCOME_EVENTS.get(item.outcome)
+            if outcome is None:
+                raise ParameterInvalid("An outcome must be certain.", param="outcome")
+            intent = await self._handlers.apply_outcome(
+                Told(
+                    item.merchant_id,
+                    item.payment_intent_id,
+                    item.transaction_id,
+                    outcome,
+                    item.amount_captured_in_cents,
+                    failure_of(item.failure) if item.HasField("failure") else None,
+                )
+            )
+        except DomainError as refused:
+            return lifecycle_pb2.ApplyOutcomeVerdict(refusal=_refusal(refused))
+        return lifecycle_pb2.ApplyOutcomeVerdict(payment_intent=payment_intent_message(intent))
+
+
+def _terms(intent: PaymentIntent) -> lifecycle_pb2.ChargeTerms:
+    return lifecycle_pb2.ChargeTerms(
+        amount_in_cents=intent.amount_minor,
+        currency=intent.currency,
+        capture_method=payment_intent_pb2.CaptureMethodEnum.automatic,
+    )
+
+
+def _refusal(error: DomainError) -> lifecycle_pb2.Refusal:
+    return lifecycle_pb2.Refusal(reason=error.reason, message=error.message)
+
+
+def _check_items(count: int) -> None:
+    if not 1 <= count <= ITEMS_MAX:
+        raise ParameterInvalid(f"A batch has 1 to {ITEMS_MAX} items.", param="items")
+
+
+def _keyed(context: Context, method: str, request: Any) -> Keyed | None:
+    key = idempotency_key(context)
+    return None if key is None else Keyed(key, request_hash(method, request))
+
+
+def _page(caller: Caller, request: payment_intent_service_pb2.ListPaymentIntentsRequest) -> Page:
+    limit = request.limit if request.HasField("limit") else LIMIT_DEFAULT
+    if not 1 <= limit <= LIMIT_MAX:
+        raise ParameterInvalid(f"limit must be 1 to {LIMIT_MAX}.", param="limit")
+    if request.starting_after and request.ending_before:
+        raise ParameterInvalid(
+            "startingAfter and endingBefore can't be used together.", param="endingBefore"
+        )
+    status = None
+    if request.status:
+        status = Status(
+            payment_intent_pb2.PaymentIntentStatusEnum.PaymentIntentStatus.Name(request.status)
+        )
+    created = request.created
+    return Page(
+        merchant_id=caller.merchant_id,
+        mode=caller.mode,
+        limit=limit,
+        after=PaymentIntentId(request.starting_after) if request.starting_after else None,
+        before=PaymentIntentId(request.ending_before) if request.ending_before else None,
+        status=status,
+        created_gt=created.gt if created.HasField("gt") else None,
+        created_gte=created.gte if created.HasField("gte") else None,
+        created_lt=created.lt if created.HasField("lt") else None,
+        created_lte=created.lte if created.HasField("lte") else None,
+    )

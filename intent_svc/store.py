@@ -1,0 +1,443 @@
+"""Payment intents in PostgreSQL: each change is one statement over a set of items.
+
+A change is decided on the row as read and written only if the row is still the same (`version`),
+together with its event and its idempotency key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from chassis.batching import Coalescer
+from chassis.clock import Clock
+from chassis.database import run_batch
+from chassis.errors import (
+    DomainError,
+    IdempotencyKeyInUse,
+    IdempotencyKeyReused,
+    ResourceMissing,
+)
+from chassis.ids import MerchantId, PaymentIntentId, new_id
+from intent_svc.domain import Failure, PaymentIntent, Status
+from intent_svc.messages import payment_intent_event, payment_intent_message
+from intent_svc.tables import payment_intents
+
+ROUNDS_MAX = 8
+
+CREATE = """
+with item as (
+    select * from jsonb_to_recordset(cast(:items as jsonb)) as item(
+        merchant_id text, id text, mode text, amount_minor integer, currency text,
+        description text, metadata jsonb, created bigint,
+        event_id text, event text, key text, request_hash text, response text)
+), key as (
+    insert into idempotency_keys (merchant_id, mode, key, request_hash, response)
+    select merchant_id, mode, key, decode(request_hash, 'base64'), decode(response, 'base64')
+    from item where key is not null
+    on conflict do nothing
+    returning merchant_id, mode, key
+), fresh as (
+    select item.* from item left join key using (merchant_id, mode, key)
+    where item.key is null or key.key is not null
+), intent as (
+    insert into payment_intents (merchant_id, id, mode, amount_minor, currency, description,
+        metadata, status, amount_captured_minor, version, created)
+    select merchant_id, id, mode, amount_minor, currency, description, metadata, 'created', 0, 1,
+        to_timestamp(created)
+    from fresh
+), event as (
+    insert into outbox (id, aggregatetype, aggregateid, type, payload)
+    select event_id, 'payment_intent', id, 'payment.created', decode(event, 'base64') from fresh
+)
+select id from fresh
+"""
+
+READ_KEYS = """
+select merchant_id, mode, key, request_hash, response
+from jsonb_to_recordset(cast(:items as jsonb)) as item(merchant_id text, mode text, key text)
+join idempotency_keys using (merchant_id, mode, key)
+"""
+
+READ = """
+select merchant_id, id, i.mode, amount_minor, currency, description, metadata, status,
+    amount_captured_minor, latest_transaction_id, failure_code, failure_decline_code,
+    failure_message, version, created
+from jsonb_to_recordset(cast(:items as jsonb)) as item(merchant_id text, id text)
+join payment_intents i using (merchant_id, id)
+"""
+
+CHANGE = """
+with item as (
+    select * from jsonb_to_recordset(cast(:items as jsonb)) as item(
+        merchant_id text, id text, mode text, was integer, version integer, status text,
+        amount_captured_minor integer, latest_transaction_id text, failure_code text,
+        failure_decline_code text, failure_message text, event_id text, event text,
+        key text, request_hash text, response text, consumed_id text)
+), change as (
+    update payment_intents i set
+        version = item.version, status = item.status,
+        amount_captured_minor = item.amount_captured_minor,
+        latest_transaction_id = item.latest_transaction_id,
+        failure_code = item.failure_code, failure_decline_code = item.failure_decline_code,
+        failure_message = item.failure_message
+    from item
+    where i.merchant_id = item.merchant_id and i.id = item.id and i.version = item.was
+    returning item.*
+), key as (
+    insert into idempotency_keys (merchant_id, mode, key, request_hash, response)
+    select merchant_id, mode, key, decode(request_hash, 'base64'), decode(response, 'base64')
+    from change where key is not null
+), consumed as (
+    insert into consumed_events (consumer, event_id)
+    select 'intent-attempts', consumed_id from change where consumed_id is not null
+    on conflict do nothing
+), event as (
+    insert into outbox (id, aggregatetype, aggregateid, type, payload)
+    select event_id, 'payment_intent', id, 'payment.' || status, decode(event, 'base64')
+    from change where event_id is not null
+)
+select id from change
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A caller's idempotency key and what it was used for."""
+
+    key: str
+    request_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """A new intent, with the caller's key if there is one."""
+
+    intent: PaymentIntent
+    keyed: Keyed | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a keyed call was answered. response: the serialized message, without client secret."""
+
+    response: bytes
+    is_replay: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A wish to move an intent.
+
+    mode: None for callers who act for the mesh. decide: returns the intent as it shall be, or the
+    same one, or raises what the caller gets; it may be called again on a newer intent.
+    consumed_id: the id of the event that asks, which is noted with the change.
+    """
+
+    merchant_id: MerchantId
+    intent_id: PaymentIntentId
+    mode: str | None
+    decide: Callable[[PaymentIntent], PaymentIntent]
+    keyed: Keyed | None = None
+    consumed_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """An intent as it stands after a change; `replay` is the first answer of a used key."""
+
+    intent: PaymentIntent
+    replay: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which intents of a merchant to list. Times are Unix seconds; bounds that are None are open.
+
+    after, before: intents older than, newer than this id.
+    """
+
+    merchant_id: MerchantId
+    mode: str
+    limit: int
+    after: PaymentIntentId | None = None
+    before: PaymentIntentId | None = None
+    status: Status | None = None
+    created_gt: int | None = None
+    created_gte: int | None = None
+    created_lt: int | None = None
+    created_lte: int | None = None
+
+
+Owned = tuple[MerchantId, PaymentIntentId]
+
+
+class IntentStore:
+    """The only owner of the intent tables."""
+
+    def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+        self.creations: Coalescer[Creation, Answer] = Coalescer("intent.create", self._create)
+        self.changes: Coalescer[Change, Changed] = Coalescer("intent.change", self._change)
+        self.reads: Coalescer[Owned, PaymentIntent] = Coalescer("intent.read", self._read)
+
+    async def close(self) -> None:
+        """Finish what was begun."""
+        for coalescer in (self.creations, self.changes, self.reads):
+            await coalescer.close()
+        await self._engine.dispose()
+
+    async def page(self, page: Page) -> tuple[list[PaymentIntent], bool]:
+        """Return a page of intents, newest first, and whether there are more that way."""
+        table = payment_intents.c
+        query = sa.select(payment_intents).where(
+            table.merchant_id == page.merchant_id, table.mode == page.mode
+        )
+        for bound, condition in (
+            (page.after, table.id < page.after),
+            (page.before, table.id > page.before),
+            (page.status, table.status == page.status),
+            (page.created_gt, table.created > _time(page.created_gt)),
+            (page.created_gte, table.created >= _time(page.created_gte)),
+            (page.created_lt, table.created < _time(page.created_lt)),
+            (page.created_lte, table.created <= _time(page.created_lte)),
+        ):
+            if bound is not None:
+                query = query.where(condition)
+        order = table.id.asc() if page.before is not None else table.id.desc()
+        async with self._engine.begin() as connection:
+            result = await connection.execute(query.order_by(order).limit(page.limit + 1))
+            found = [_intent(row) for row in result.mappings()]
+        listed, has_more = found[: page.limit], len(found) > page.limit
+        return (listed[::-1] if page.before is not None else listed), has_more
+
+    async def _create(self, items: Sequence[Creation]) -> list[Answer | DomainError]:
+        answers = [
+            payment_intent_message(item.intent).SerializeToString(deterministic=True)
+            for item in items
+        ]
+        first_by_key: dict[tuple[str, str, str], int] = {}
+        for number, item in enumerate(items):
+            if item.keyed is not None:
+                first_by_key.setdefault(_key(item.intent, item.keyed), number)
+        chosen = [
+            number
+            for number, item in enumerate(items)
+            if item.keyed is None or first_by_key[_key(item.intent, item.keyed)] == number
+        ]
+        rows = await run_batch(
+            self._engine, CREATE, [self._new_row(items[n], answers[n]) for n in chosen]
+        )
+        fresh = {row["id"] for row in rows}
+        used = await self._used_keys(
+            [_key(item.intent, item.keyed) for item in items if _is_used(item, fresh)]
+        )
+        return [
+            _replayed(item, used) if _is_used(item, fresh) else Answer(answer, is_replay=False)
+            for item, answer in zip(items, answers, strict=True)
+        ]
+
+    async def _used_keys(
+        self, keys: Sequence[tuple[str, str, str]]
+    ) -> dict[tuple[str, str, str], tuple[bytes, bytes]]:
+        """Return request hash and response by key."""
+        if not keys:
+            return {}
+        rows = await run_batch(
+            self._engine,
+            READ_KEYS,
+            [{"merchant_id": owner, "mode": mode, "key": key} for owner, mode, key in set(keys)],
+        )
+        return {
+            (row["merchant_id"], row["mode"], row["key"]): (row["request_hash"], row["response"])
+            for row in rows
+        }
+
+    def _new_row(self, item: Creation, answer: bytes) -> dict[str, object]:
+        intent = item.intent
+        event_id = new_id("evt", intent.merchant_id)
+        event = payment_intent_event(intent, event_id, intent.created)
+        return {
+            "merchant_id": intent.merchant_id,
+            "id": intent.id,
+            "mode": intent.mode,
+            "amount_minor": intent.amount_minor,
+            "currency": intent.currency,
+            "description": intent.description,
+            "metadata": dict(intent.metadata),
+            "created": intent.created,
+            "event_id": event_id,
+            "event": event.SerializeToString(),
+            **_key_columns(item.keyed, answer),
+        }
+
+    async def _read(self, items: Sequence[Owned]) -> list[PaymentIntent | DomainError]:
+        found = await self._found(items)
+        return [found.get(item) or _missing() for item in items]
+
+    async def _found(self, items: Sequence[Owned]) -> dict[Owned, PaymentIntent]:
+        rows = await run_batch(
+            self._engine,
+            READ,
+            [{"merchant_id": owner, "id": intent_id} for owner, intent_id in set(items)],
+        )
+        intents = [_intent(row) for row in rows]
+        return {(intent.merchant_id, intent.id): intent for intent in intents}
+
+    async def _change(self, items: Sequence[Change]) -> list[Changed | DomainError]:
+        verdicts: dict[int, Changed | DomainError] = {}
+        for _ in range(ROUNDS_MAX):
+            open_items = {n: item for n, item in enumerate(items) if n not in verdicts}
+            if not open_items:
+                break
+            try:
+                verdicts |= await self._change_round(open_items)
+            except IntegrityError as refused:
+                # Another process has used the key meanwhile; alone, this item finds its answer.
+                if len(items) > 1:
+                    raise
+                raise IdempotencyKeyInUse from refused
+        return [verdicts.get(n, IdempotencyKeyInUse()) for n in range(len(items))]
+
+    async def _change_round(self, items: dict[int, Change]) -> dict[int, Changed | DomainError]:
+        """Decide on the intents as read; what others changed meanwhile is left for a next round."""
+        used = await self._used_keys(
+            [
+                (item.merchant_id, item.mode or "", item.keyed.key)
+                for item in items.values()
+                if item.keyed is not None
+            ]
+        )
+        found = await self._found([(item.merchant_id, item.intent_id) for item in items.values()])
+        verdicts: dict[int, Changed | DomainError] = {}
+        writes: dict[str, tuple[int, PaymentIntent]] = {}
+        rows: list[dict[str, object]] = []
+        for number, item in items.items():
+            if item.intent_id in writes:  # one change of an intent a round
+                continue
+            was = found.get((item.merchant_id, item.intent_id))
+            verdict = _decided(item, was, used)
+            if (
+                was is None
+                or isinstance(verdict, DomainError)
+                or verdict.replay is not None
+                or (verdict.intent is was and item.keyed is None)
+            ):
+                verdicts[number] = verdict
+            else:
+                writes[item.intent_id] = number, verdict.intent
+                rows.append(self._changed_row(item, was, verdict.intent))
+        if rows:
+            for row in await run_batch(self._engine, CHANGE, rows):
+                number, intent = writes[row["id"]]
+                verdicts[number] = Changed(intent)
+        return verdicts
+
+    def _changed_row(
+        self, item: Change, was: PaymentIntent, intent: PaymentIntent
+    ) -> dict[str, object]:
+        event: dict[str, object] = {}
+        if intent is not was:
+            event_id = new_id("evt", intent.merchant_id)
+            created = int(self._clock.now().timestamp())
+            message = payment_intent_event(intent, event_id, created)
+            event = {"event_id": event_id, "event": message.SerializeToString()}
+        failure = intent.last_failure or Failure("", "")
+        return {
+            "merchant_id": intent.merchant_id,
+            "id": intent.id,
+            "mode": intent.mode,
+            "was": was.version,
+            "version": intent.version,
+            "status": intent.status,
+            "amount_captured_minor": intent.amount_captured_minor,
+            "latest_transaction_id": intent.latest_transaction_id,
+            "failure_code": failure.code or None,
+            "failure_decline_code": failure.decline_code,
+            "failure_message": failure.message or None,
+            "consumed_id": item.consumed_id,
+            **event,
+            **_key_columns(
+                item.keyed, payment_intent_message(intent).SerializeToString(deterministic=True)
+            ),
+        }
+
+
+def _decided(
+    item: Change,
+    was: PaymentIntent | None,
+    used: dict[tuple[str, str, str], tuple[bytes, bytes]],
+) -> Changed | DomainError:
+    if was is None or item.mode not in {None, was.mode}:
+        return _missing()
+    if item.keyed is not None:
+        earlier = used.get((item.merchant_id, was.mode, item.keyed.key))
+        if earlier is not None:
+            same = earlier[0] == item.keyed.request_hash
+            return Changed(was, replay=earlier[1]) if same else IdempotencyKeyReused()
+    try:
+        return Changed(item.decide(was))
+    except DomainError as refused:
+        return refused
+
+
+def _key(intent: PaymentIntent, keyed: Keyed | None) -> tuple[str, str, str]:
+    return intent.merchant_id, intent.mode, keyed.key if keyed is not None else ""
+
+
+def _is_used(item: Creation, fresh: set[str]) -> bool:
+    return item.keyed is not None and item.intent.id not in fresh
+
+
+def _replayed(
+    item: Creation, used: dict[tuple[str, str, str], tuple[bytes, bytes]]
+) -> Answer | DomainError:
+    found = used.get(_key(item.intent, item.keyed))
+    if found is None or item.keyed is None:  # committed by another process after our snapshot
+        return IdempotencyKeyInUse()
+    request_hash, response = found
+    if request_hash != item.keyed.request_hash:
+        return IdempotencyKeyReused()
+    return Answer(response, is_replay=True)
+
+
+def _key_columns(keyed: Keyed | None, response: bytes) -> dict[str, object]:
+    if keyed is None:
+        return {}
+    return {"key": keyed.key, "request_hash": keyed.request_hash, "response": response}
+
+
+def _missing() -> ResourceMissing:
+    return ResourceMissing("No such payment intent.", param="paymentIntentId")
+
+
+def _time(seconds: int | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _intent(row: Any) -> PaymentIntent:
+    failure = None
+    if row["failure_code"] is not None:
+        failure = Failure(row["failure_code"], row["failure_message"], row["failure_decline_code"])
+    return PaymentIntent(
+        id=row["id"],
+        merchant_id=row["merchant_id"],
+        mode=row["mode"],
+        amount_minor=row["amount_minor"],
+        currency=row["currency"],
+        created=int(row["created"].timestamp()),
+        description=row["description"],
+        metadata=row["metadata"],
+        status=Status(row["status"]),
+        amount_captured_minor=row["amount_captured_minor"],
+        latest_transaction_id=row["latest_transaction_id"],
+        last_failure=failure,
+        version=row["version"],
+    )
