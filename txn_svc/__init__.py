@@ -1,0 +1,1 @@
+"""Transactions, attempts and the connections to card networks. Knows no webhooks."""

@@ -1,0 +1,1 @@
+"""The rules of transactions, attempts and cards. No I/O."""

@@ -1,0 +1,142 @@
+"""A transaction: one movement of money for one payment intent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from chassis.errors import DomainError, Kind
+from chassis.ids import MerchantId, PaymentIntentId, TransactionId
+from txn_svc.domain.attempt import ATTEMPT_TRANSITIONS, Attempt, AttemptEvent, AttemptStatus
+
+
+class TransactionStatus(StrEnum):
+    """Where a transaction stands."""
+
+    PENDING = "pending"  # a message is on its way; the network acts next
+    PENDING_VERIFICATION = "pending_verification"  # unknown outcome; reconciliation acts next
+    SUCCEEDED = "succeeded"  # the money moved; final
+    FAILED = "failed"  # nothing was charged; final
+
+
+TRANSACTION_TRANSITIONS: dict[tuple[TransactionStatus, AttemptStatus], TransactionStatus] = {
+    (TransactionStatus.PENDING, AttemptStatus.SUCCEEDED): TransactionStatus.SUCCEEDED,
+    (TransactionStatus.PENDING, AttemptStatus.FAILED): TransactionStatus.FAILED,
+    (TransactionStatus.PENDING, AttemptStatus.TIMEOUT): TransactionStatus.PENDING_VERIFICATION,
+    (
+        TransactionStatus.PENDING_VERIFICATION,
+        AttemptStatus.SUCCEEDED,
+    ): TransactionStatus.SUCCEEDED,
+    (TransactionStatus.PENDING_VERIFICATION, AttemptStatus.FAILED): TransactionStatus.FAILED,
+    (TransactionStatus.PENDING_VERIFICATION, AttemptStatus.REVERSED): TransactionStatus.FAILED,
+}
+
+
+class TransactionTypeNotSupported(DomainError):
+    """Only charges can be created yet."""
+
+    kind, reason = Kind.INVALID, "TRANSACTION_TYPE_NOT_SUPPORTED"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"A {name} can't be created; only a charge can.", param="type")
+
+
+class RawCardNotAllowed(DomainError):
+    """Card numbers don't belong on a merchant's server."""
+
+    kind, reason = Kind.INVALID, "RAW_CARD_NOT_ALLOWED"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "With a live key a card is charged by a token made in the customer's browser, never by "
+            "its number.",
+            param="card.number",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why nothing was charged. decline_code: what the issuer said, where it may be told."""
+
+    code: str
+    message: str
+    decline_code: str | None = None
+
+
+NEVER_SENT = Failure("processing_error", "The card could not be processed. Nothing was charged.")
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCard:
+    """What is kept of a card: brand ("visa", "mastercard"), last four digits, expiry."""
+
+    brand: str
+    last4: str
+    exp_month: int
+    exp_year: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One charge.
+
+    amount_minor, currency: None until the intent told them, which is until an attempt is recorded.
+    answered_as: the status that the first answer had; None before it. created: Unix seconds.
+    """
+
+    id: TransactionId
+    merchant_id: MerchantId
+    mode: str
+    payment_intent_id: PaymentIntentId
+    card: KeptCard
+    created: int
+    status: TransactionStatus = TransactionStatus.PENDING
+    amount_minor: int | None = None
+    currency: str | None = None
+    failure: Failure | None = None
+    answered_as: TransactionStatus | None = None
+
+    def as_first_answered(self) -> Transaction:
+        """Return the transaction as the first answer showed it, whatever became of it since."""
+        if self.answered_as is not TransactionStatus.PENDING_VERIFICATION:
+            return self
+        return replace(self, status=self.answered_as, failure=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an exchange came to. failure: only with DECLINE."""
+
+    event: AttemptEvent
+    failure: Failure | None = None
+    response_code: str | None = None
+    approval_code: str | None = None
+    network_trace_id: str | None = None
+
+
+NO_ANSWER = Outcome(AttemptEvent.NO_ANSWER)
+
+
+def settle(
+    transaction: Transaction, attempt: Attempt, outcome: Outcome
+) -> tuple[Transaction, Attempt]:
+    """Return both after the outcome. A pair that has no transition is a bug and raises KeyError."""
+    status = ATTEMPT_TRANSITIONS[attempt.status, outcome.event]
+    settled = replace(
+        attempt,
+        status=status,
+        response_code=outcome.response_code,
+        approval_code=outcome.approval_code,
+        network_trace_id=outcome.network_trace_id,
+        version=attempt.version + 1,
+    )
+    moved = TRANSACTION_TRANSITIONS[transaction.status, status]
+    return (
+        replace(
+            transaction,
+            status=moved,
+            failure=outcome.failure,
+            answered_as=transaction.answered_as or moved,
+        ),
+        settled,
+    )

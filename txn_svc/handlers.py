@@ -1,0 +1,255 @@
+"""What can be done with transactions, one function per use case; first of all the charge.
+
+The order of a charge makes a crash at any point harmless: write the transaction, claim the intent,
+write the attempt, send, write the outcome, tell the intent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from chassis.clock import Clock
+from chassis.errors import (
+    DomainError,
+    IdempotencyKeyInUse,
+    IdempotencyKeyReused,
+    Kind,
+    ResourceMissing,
+    ServiceUnavailable,
+)
+from chassis.identity import Caller
+from chassis.ids import AttemptId, PaymentIntentId, TransactionId, is_id, new_id
+from chassis.money import Money
+from txn_svc.clients import IntentClient, Terms
+from txn_svc.domain import decline
+from txn_svc.domain.attempt import Attempt, AttemptEvent, AttemptStatus
+from txn_svc.domain.card import Card, CardFields, brand_of, check_card
+from txn_svc.domain.transaction import (
+    NEVER_SENT,
+    NO_ANSWER,
+    KeptCard,
+    Outcome,
+    RawCardNotAllowed,
+    Transaction,
+    TransactionStatus,
+    TransactionTypeNotSupported,
+    settle,
+)
+from txn_svc.networks.messages import AuthorizationResponse
+from txn_svc.networks.pool import (
+    CardNetworkUnavailable,
+    NetworkPool,
+    NoAnswer,
+    NotSent,
+    Reservation,
+)
+from txn_svc.store import Beginning, Key, Known, Page, Step, TxnStore
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeWish:
+    """What a merchant asks for, as it came. token: a card token instead of the card's fields."""
+
+    payment_intent_id: str
+    type_name: str
+    token: str | None
+    card: CardFields
+    key: str
+    request_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The transaction as the first answer showed it."""
+
+    transaction: Transaction
+    is_replay: bool
+
+
+class TxnHandlers:
+    """The use cases of transactions."""
+
+    def __init__(
+        self,
+        store: TxnStore,
+        intents: IntentClient,
+        networks: Mapping[str, NetworkPool],
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._intents = intents
+        self._networks = networks
+        self._clock = clock
+        self._running: dict[Key, asyncio.Task[Answer]] = {}
+
+    async def charge(self, caller: Caller, wish: ChargeWish) -> Answer:
+        """Charge a card, or return the first answer that the key got.
+
+        A caller that goes away does not end the charge: what was sent is written down.
+        """
+        card = self._checked(caller, wish)
+        key = (caller.merchant_id, caller.mode, wish.key)
+        if key in self._running:
+            raise IdempotencyKeyInUse
+        task = asyncio.create_task(self._charge(caller, wish, card), name="charge")
+        self._running[key] = task
+        task.add_done_callback(lambda _: self._running.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def finish(self) -> None:
+        """Wait for the charges whose callers are gone."""
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    async def get(self, caller: Caller, intent_id: str, transaction_id: str) -> Transaction:
+        """Return the caller's transaction. Raises ResourceMissing."""
+        if not is_id("txn", transaction_id):
+            raise ResourceMissing("No such transaction.", param="transactionId")
+        transaction = await self._store.reads.submit(
+            (caller.merchant_id, TransactionId(transaction_id))
+        )
+        if (transaction.mode, transaction.payment_intent_id) != (caller.mode, intent_id):
+            raise ResourceMissing("No such transaction.", param="transactionId")
+        return transaction
+
+    async def list(self, page: Page) -> tuple[list[Transaction], bool]:
+        """Return a page of an intent's transactions and whether there are more."""
+        return await self._store.page(page)
+
+    def _checked(self, caller: Caller, wish: ChargeWish) -> Card:
+        if wish.type_name != "charge":
+            raise TransactionTypeNotSupported(wish.type_name)
+        if not is_id("pi", wish.payment_intent_id):
+            raise ResourceMissing("No such payment intent.", param="paymentIntentId")
+        if wish.token is not None:
+            raise ResourceMissing("No such card token.", param="card.token")
+        if caller.mode == "live" and wish.card.number:
+            raise RawCardNotAllowed
+        return check_card(wish.card, self._clock.now().date())
+
+    async def _charge(self, caller: Caller, wish: ChargeWish, card: Card) -> Answer:
+        brand = brand_of(card.pan)
+        try:
+            reservation = self._networks[brand.network].reserve()
+        except CardNetworkUnavailable:
+            known = await self._store.by_key.submit((caller.merchant_id, caller.mode, wish.key))
+            if known is None or known.attempt is None:
+                raise
+            return await self._replay(known, wish)
+        with reservation:
+            transaction = Transaction(
+                id=TransactionId(new_id("txn", caller.merchant_id)),
+                merchant_id=caller.merchant_id,
+                mode=caller.mode,
+                payment_intent_id=PaymentIntentId(wish.payment_intent_id),
+                card=KeptCard(brand.name, card.pan.last4, card.exp_month, card.exp_year),
+                created=int(self._clock.now().timestamp()),
+            )
+            known = await self._store.beginnings.submit(
+                Beginning(transaction, wish.key, wish.request_hash)
+            )
+            if known is not None:
+                if known.request_hash != wish.request_hash or known.attempt is not None:
+                    return await self._replay(known, wish)
+                transaction = known.transaction  # begun before, and nothing was ever sent for it
+            terms = await self._claim(transaction)
+            return await self._send(transaction, terms, reservation, card)
+
+    async def _replay(self, known: Known, wish: ChargeWish) -> Answer:
+        """Return what the key was first answered. Raises IdempotencyKeyReused, …InUse."""
+        if known.request_hash != wish.request_hash:
+            raise IdempotencyKeyReused
+        transaction, attempt = known.transaction, known.attempt
+        if transaction.status is TransactionStatus.PENDING and attempt is not None:
+            if self._clock.now().timestamp() <= attempt.deadline:
+                raise IdempotencyKeyInUse
+            # Whoever sent it is gone, and it may have been sent: that is a missing answer.
+            transaction, attempt = settle(transaction, attempt, NO_ANSWER)
+            if not await self._store.settlements.submit(Step(transaction, attempt)):
+                raise IdempotencyKeyInUse
+        return Answer(transaction.as_first_answered(), is_replay=True)
+
+    async def _claim(self, transaction: Transaction) -> Terms:
+        try:
+            return await self._intents.begin_processing(transaction)
+        except DomainError as refused:
+            if refused.kind is not Kind.UNAVAILABLE:
+                await self._store.abandonments.submit((transaction.merchant_id, transaction.id))
+            raise
+
+    async def _send(
+        self, transaction: Transaction, terms: Terms, reservation: Reservation, card: Card
+    ) -> Answer:
+        transaction = replace(transaction, amount_minor=terms.amount_minor, currency=terms.currency)
+        attempt = self._new_attempt(transaction, terms, reservation)
+        await self._store.records.submit(Step(transaction, attempt))
+        money = Money(terms.amount_minor, terms.currency)
+        try:
+            response = await reservation.authorize(card, money)
+        except NotSent:
+            outcome = Outcome(AttemptEvent.DECLINE, NEVER_SENT)
+        except NoAnswer:
+            outcome = NO_ANSWER
+        else:
+            outcome = judge(response, money)
+        transaction, attempt = settle(transaction, attempt, outcome)
+        if not await self._store.settlements.submit(Step(transaction, attempt)):
+            raise ServiceUnavailable(
+                "The outcome was written by another process; repeat to see it."
+            )
+        if transaction.status is not TransactionStatus.PENDING_VERIFICATION:
+            await self._tell(transaction)
+        return Answer(transaction, is_replay=False)
+
+    def _new_attempt(
+        self, transaction: Transaction, terms: Terms, reservation: Reservation
+    ) -> Attempt:
+        now = self._clock.now().timestamp()
+        trace = reservation.trace
+        timeout_s = self._networks[reservation.network].timeout_s
+        return Attempt(
+            id=AttemptId(new_id("att", transaction.merchant_id)),
+            merchant_id=transaction.merchant_id,
+            transaction_id=transaction.id,
+            payment_intent_id=transaction.payment_intent_id,
+            network=reservation.network,
+            amount_minor=terms.amount_minor,
+            currency=terms.currency,
+            stan=trace.stan,
+            rrn=trace.rrn,
+            transmitted_at=trace.transmitted_at,
+            deadline=int(now + timeout_s) + 1,
+            created=int(now),
+            status=AttemptStatus.RECORDED,
+        )
+
+    async def _tell(self, transaction: Transaction) -> None:
+        """Tell the intent at once, so that the merchant reads its own write."""
+        try:
+            await self._intents.apply_outcome(transaction)
+        except DomainError as untold:
+            # The same fact travels as an event, which intent_svc applies when it can.
+            LOG.warning(
+                "the intent could not be told",
+                extra={"transaction_id": transaction.id, "reason": untold.reason},
+            )
+
+
+def judge(response: AuthorizationResponse, money: Money) -> Outcome:
+    """Return what the network's answer comes to; whatever is not certain is no answer."""
+    said = {
+        "response_code": response.response_code,
+        "approval_code": response.approval_code,
+        "network_trace_id": response.network_trace_id,
+    }
+    if decline.is_approved(response.response_code):
+        is_whole = response.amount_minor in {None, money.amount_minor}
+        return Outcome(AttemptEvent.APPROVE if is_whole else AttemptEvent.NO_ANSWER, **said)
+    failure = decline.decline(response.response_code)
+    if failure is not None:
+        return Outcome(AttemptEvent.DECLINE, failure, **said)
+    return Outcome(AttemptEvent.NO_ANSWER, **said)

@@ -1,0 +1,83 @@
+"""Transactions, attempts, the outbox and its publication."""
+
+from __future__ import annotations
+
+from alembic import op
+
+from chassis.events import OUTBOX_DDL, publication_ddl
+
+revision = "0001"
+down_revision = None
+
+TRANSACTIONS = """
+create table transactions (
+    merchant_id text not null,
+    id text collate "C" not null,
+    mode text not null check (mode in ('test', 'live')),
+    payment_intent_id text not null,
+    idempotency_key text not null check (length(idempotency_key) between 1 and 255),
+    request_hash bytea not null check (length(request_hash) = 32),
+    status text not null check (
+        status in ('pending', 'pending_verification', 'succeeded', 'failed')
+    ),
+    answered_as text check (answered_as in ('pending_verification', 'succeeded', 'failed')),
+    amount_minor integer check (amount_minor between 1 and 99999999),
+    currency text check (currency ~ '^[a-z]{3}$'),
+    card_brand text not null,
+    card_last4 text not null check (card_last4 ~ '^[0-9]{4}$'),
+    card_exp_month smallint not null check (card_exp_month between 1 and 12),
+    card_exp_year smallint not null,
+    failure_code text,
+    failure_decline_code text,
+    failure_message text,
+    created timestamptz not null,
+    primary key (merchant_id, id),
+    unique (merchant_id, mode, idempotency_key),
+    check ((amount_minor is null) = (currency is null)),
+    check (status = 'pending' or amount_minor is not null),
+    check ((status = 'pending') = (answered_as is null)),
+    check ((status = 'failed') = (failure_code is not null))
+) with (fillfactor = 70)
+"""
+
+BY_INTENT = "create index on transactions (merchant_id, payment_intent_id, id)"
+
+ATTEMPTS = """
+create table attempts (
+    merchant_id text not null,
+    id text collate "C" not null,
+    transaction_id text not null,
+    payment_intent_id text not null,
+    network text not null,
+    status text not null check (
+        status in ('recorded', 'succeeded', 'failed', 'timeout', 'reversed')
+    ),
+    amount_minor integer not null check (amount_minor between 1 and 99999999),
+    currency text not null,
+    stan text not null check (stan ~ '^[0-9]{6}$'),
+    rrn text not null check (length(rrn) = 12),
+    transmitted_at text not null check (transmitted_at ~ '^[0-9]{10}$'),
+    deadline timestamptz not null,
+    response_code text,
+    approval_code text,
+    network_trace_id text,
+    version integer not null check (version > 0),
+    created timestamptz not null,
+    primary key (merchant_id, id),
+    unique (merchant_id, transaction_id),
+    unique (network, rrn),
+    foreign key (merchant_id, transaction_id) references transactions (merchant_id, id)
+) with (fillfactor = 70)
+"""
+
+
+def upgrade() -> None:
+    """Create everything."""
+    for statement in (
+        TRANSACTIONS,
+        BY_INTENT,
+        ATTEMPTS,
+        OUTBOX_DDL,
+        *publication_ddl("paymesh_txn", ["outbox", "transactions", "attempts"]),
+    ):
+        op.execute(statement)

@@ -1,0 +1,208 @@
+"""One long-lived connection to a card network: many requests in flight, replies in any order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from opentelemetry import metrics
+
+from chassis.errors import DomainError, Kind
+from txn_svc.networks.dialect import Dialect
+from txn_svc.networks.framing import frame, read_frame
+from txn_svc.networks.messages import (
+    ECHO,
+    SIGN_OFF,
+    SIGN_ON,
+    MatchKey,
+    MessageInvalid,
+    Trace,
+    match_key,
+    pack_network_management,
+    request_key,
+    unpack,
+)
+
+LOG = logging.getLogger(__name__)
+STAN_MAX = 999_999
+ECHO_IDLE_S = 10.0
+ALPHANUMERIC = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+UNMATCHED_KEPT_MAX = 1000
+
+_meter = metrics.get_meter("paymesh")
+unmatched_replies = _meter.create_counter(
+    "paymesh_network_unmatched_replies",
+    unit="{message}",
+    description="Replies that answer nothing that waits: late, repeated or foreign; by network.",
+)
+
+Elements = dict[str, str]
+
+
+class NotSent(Exception):
+    """Nothing of the request left this machine, for certain."""
+
+
+class NoAnswer(Exception):
+    """No answer came in time, or the connection broke: the outcome is unknown."""
+
+
+class SignOnRefused(ConnectionError):
+    """The network did not let us in."""
+
+
+class CardNetworkUnavailable(DomainError):
+    """No connection to the network can take a request; nothing was sent."""
+
+    kind, reason = Kind.UNAVAILABLE, "CARD_NETWORK_UNAVAILABLE"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The card network is out of reach for now. Nothing was charged; repeat the request."
+        )
+
+
+class Connection:
+    """A signed-on connection.
+
+    terminal_id: DE41, which gives each connection its own space of STANs. unmatched: the last
+    replies that answered nothing, without card data.
+    """
+
+    def __init__(self, network: str, dialect: Dialect, terminal_id: str, timeout_s: float) -> None:
+        self._network = network
+        self._dialect = dialect
+        self._terminal_id = terminal_id
+        self._timeout_s = timeout_s
+        self._stan = random.randrange(STAN_MAX)  # noqa: S311 a start, not a secret
+        self._open_stans: set[str] = set()
+        self._pending: dict[MatchKey, asyncio.Future[Elements]] = {}
+        self._writer: asyncio.StreamWriter | None = None
+        self._last_read_at = 0.0
+        self.is_signed_on = False
+        self.in_flight = 0
+        self.unmatched: deque[Elements] = deque(maxlen=UNMATCHED_KEPT_MAX)
+
+    async def run(self, host: str, port: int, signed_on: Callable[[], None]) -> None:
+        """Connect, sign on and read until the connection ends. Raises OSError."""
+        reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 10)
+        self._writer = writer
+        try:
+            async with asyncio.TaskGroup() as group:
+                reading = group.create_task(self._read(reader))
+                await self._manage(SIGN_ON)
+                self.is_signed_on = True
+                signed_on()
+                echoing = group.create_task(self._echo())
+                await asyncio.wait([reading, echoing], return_when=asyncio.FIRST_COMPLETED)
+        except* (OSError, EOFError, NoAnswer, NotSent) as ended:
+            raise ConnectionError(str(ended.exceptions[0])) from None
+        finally:
+            self._close()
+
+    async def sign_off(self) -> None:
+        """Tell the network that we leave."""
+        if self.is_signed_on:
+            self.is_signed_on = False
+            try:
+                await self._manage(SIGN_OFF)
+            except (NoAnswer, NotSent, ConnectionError):
+                LOG.info("no answer to sign-off", extra={"network": self._network})
+
+    def new_trace(self) -> Trace:
+        """Return a trace that no open exchange here has; give it back to `release`."""
+        while True:
+            self._stan = self._stan % STAN_MAX + 1
+            stan = f"{self._stan:06d}"
+            if stan not in self._open_stans:
+                break
+        self._open_stans.add(stan)
+        now = datetime.now(UTC)
+        return Trace(now.strftime("%m%d%H%M%S"), stan, _new_rrn(), self._terminal_id)
+
+    def release(self, trace: Trace) -> None:
+        """Let the STAN be used again, now that its exchange is over."""
+        self._open_stans.discard(trace.stan)
+
+    async def exchange(self, mti: str, trace: Trace, message: bytes) -> Elements:
+        """Send a request and return the elements of its reply.
+
+        Raises NotSent when the connection is gone already, and NoAnswer when it may have been sent.
+        """
+        writer = self._writer
+        if writer is None or writer.is_closing():
+            raise NotSent
+        key = request_key(self._dialect, mti, trace)
+        future: asyncio.Future[Elements] = asyncio.get_running_loop().create_future()
+        self._pending[key] = future
+        try:
+            writer.write(frame(message))
+            return await asyncio.wait_for(future, self._timeout_s)
+        except TimeoutError:
+            raise NoAnswer from None
+        finally:
+            self._pending.pop(key, None)
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        while True:
+            message = await read_frame(reader)
+            self._last_read_at = time.monotonic()
+            try:
+                elements = unpack(self._dialect, message)
+            except MessageInvalid:
+                LOG.warning("unreadable reply", exc_info=True, extra={"network": self._network})
+                continue
+            future = self._pending.get(match_key(self._dialect, elements))
+            if future is None or future.done():
+                self._keep_unmatched(elements)
+            else:
+                future.set_result(elements)
+
+    def _keep_unmatched(self, elements: Elements) -> None:
+        kept: Elements = {
+            name: elements[name] for name in ("t", "7", "11", "37", "39") if name in elements
+        }
+        self.unmatched.append(kept)
+        unmatched_replies.add(1, {"network": self._network})
+        LOG.warning("unmatched reply", extra={"network": self._network, "elements": kept})
+
+    async def _echo(self) -> None:
+        while True:
+            await asyncio.sleep(ECHO_IDLE_S)
+            if time.monotonic() - self._last_read_at >= ECHO_IDLE_S:
+                await self._manage(ECHO)
+
+    async def _manage(self, code: str) -> None:
+        trace = self.new_trace()
+        try:
+            message = pack_network_management(self._dialect, trace, code)
+            reply = await self.exchange("0800", trace, message)
+        finally:
+            self.release(trace)
+        if reply.get("39") != "00":
+            raise SignOnRefused(f"network management {code} got {reply.get('39')}")
+
+    def _close(self) -> None:
+        self.is_signed_on = False
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        for future in self._pending.values():
+            if not future.done():
+                future.set_exception(NoAnswer())
+
+
+def _new_rrn() -> str:
+    """Return 12 characters that no other exchange has: milliseconds and chance, base 36."""
+    number = time.time_ns() // 1_000_000 * 36**4 + secrets.randbelow(36**4)
+    digits = []
+    for _ in range(12):
+        number, digit = divmod(number, 36)
+        digits.append(ALPHANUMERIC[digit])
+    return "".join(reversed(digits))

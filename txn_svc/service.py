@@ -1,0 +1,107 @@
+"""gRPC in: the public transactions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+from paymesh.txn.v1 import transaction_pb2, transaction_service_pb2, transaction_service_pb2_grpc
+
+from chassis.errors import ParameterInvalid, ParameterMissing, ResourceMissing
+from chassis.idempotency import request_hash
+from chassis.identity import current_caller
+from chassis.ids import PaymentIntentId, is_id
+from chassis.server import mark_replayed, required_idempotency_key
+from txn_svc.domain.card import CardFields
+from txn_svc.handlers import ChargeWish, TxnHandlers
+from txn_svc.messages import transaction_message
+from txn_svc.store import Page
+
+LIMIT_DEFAULT = 10
+LIMIT_MAX = 100
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+_TYPE = transaction_pb2.TransactionTypeEnum.TransactionType
+
+
+class TransactionService(transaction_service_pb2_grpc.TransactionServiceServicer):
+    """Movements of money as merchants see them."""
+
+    def __init__(self, handlers: TxnHandlers, request_key: bytes) -> None:
+        self._handlers = handlers
+        self._request_key = request_key
+
+    async def CreateTransaction(
+        self, request: transaction_service_pb2.CreateTransactionRequest, context: Context
+    ) -> transaction_pb2.Transaction:
+        """Charge a card."""
+        key = required_idempotency_key(context)
+        if not request.type:
+            raise ParameterMissing("type")
+        if not request.HasField("card"):
+            raise ParameterMissing("card")
+        card = request.card
+        wish = ChargeWish(
+            payment_intent_id=request.payment_intent_id,
+            type_name=_TYPE.Name(request.type),
+            token=card.token if card.HasField("token") else None,
+            card=CardFields(
+                number=card.number if card.HasField("number") else None,
+                exp_month=card.exp_month if card.HasField("exp_month") else None,
+                exp_year=card.exp_year if card.HasField("exp_year") else None,
+                cvc=card.cvc if card.HasField("cvc") else None,
+            ),
+            key=key,
+            request_hash=request_hash("CreateTransaction", request, self._request_key),
+        )
+        answer = await self._handlers.charge(current_caller(), wish)
+        if answer.is_replay:
+            await mark_replayed(context)
+        return transaction_message(answer.transaction)
+
+    async def GetTransaction(
+        self, request: transaction_service_pb2.GetTransactionRequest, context: Context
+    ) -> transaction_pb2.Transaction:
+        """Return a transaction."""
+        transaction = await self._handlers.get(
+            current_caller(), request.payment_intent_id, request.transaction_id
+        )
+        return transaction_message(transaction)
+
+    async def ListTransactions(
+        self, request: transaction_service_pb2.ListTransactionsRequest, context: Context
+    ) -> transaction_service_pb2.TransactionList:
+        """List an intent's transactions."""
+        caller = current_caller()
+        if not is_id("pi", request.payment_intent_id):
+            raise ResourceMissing("No such payment intent.", param="paymentIntentId")
+        limit = request.limit if request.HasField("limit") else LIMIT_DEFAULT
+        if not 1 <= limit <= LIMIT_MAX:
+            raise ParameterInvalid(f"limit must be 1 to {LIMIT_MAX}.", param="limit")
+        if request.starting_after and request.ending_before:
+            raise ParameterInvalid(
+                "startingAfter and endingBefore can't be used together.", param="endingBefore"
+            )
+        for param, cursor in (
+            ("startingAfter", request.starting_after),
+            ("endingBefore", request.ending_before),
+        ):
+            if cursor:
+                try:
+                    await self._handlers.get(caller, request.payment_intent_id, cursor)
+                except ResourceMissing as missing:
+                    raise ResourceMissing(missing.message, param=param) from None
+        transactions, has_more = await self._handlers.list(
+            Page(
+                caller.merchant_id,
+                caller.mode,
+                PaymentIntentId(request.payment_intent_id),
+                limit,
+                request.starting_after or None,
+                request.ending_before or None,
+            )
+        )
+        return transaction_service_pb2.TransactionList(
+            data=[transaction_message(found) for found in transactions], has_more=has_more
+        )

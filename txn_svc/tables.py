@@ -1,0 +1,30 @@
+"""The tables of the txn database, as queries that are put together by code see them."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+transactions = sa.Table(
+    "transactions",
+    metadata,
+    sa.Column("merchant_id", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text(collation="C"), primary_key=True),
+    sa.Column("mode", sa.Text, nullable=False),
+    sa.Column("payment_intent_id", sa.Text, nullable=False),
+    sa.Column("idempotency_key", sa.Text, nullable=False),
+    sa.Column("request_hash", sa.LargeBinary, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("answered_as", sa.Text),
+    sa.Column("amount_minor", sa.Integer),
+    sa.Column("currency", sa.Text),
+    sa.Column("card_brand", sa.Text, nullable=False),
+    sa.Column("card_last4", sa.Text, nullable=False),
+    sa.Column("card_exp_month", sa.SmallInteger, nullable=False),
+    sa.Column("card_exp_year", sa.SmallInteger, nullable=False),
+    sa.Column("failure_code", sa.Text),
+    sa.Column("failure_decline_code", sa.Text),
+    sa.Column("failure_message", sa.Text),
+    sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+)
