@@ -52,9 +52,8 @@ async def main() -> None:
                     ),
                 )
             ],
-            list(pools.values()),
+            [*pools.values(), handlers],
         )
-        await handlers.finish()
     await store.close()
 
 

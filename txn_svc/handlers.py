@@ -101,8 +101,11 @@ class TxnHandlers:
         task.add_done_callback(lambda _: self._running.pop(key, None))
         return await asyncio.shield(task)
 
-    async def finish(self) -> None:
-        """Wait for the charges whose callers are gone."""
+    async def start(self) -> None:
+        """Begin nothing: charges come by calls."""
+
+    async def stop(self) -> None:
+        """Wait for the charges whose callers are gone, while the networks are still there."""
         await asyncio.gather(*self._running.values(), return_exceptions=True)
 
     async def get(self, caller: Caller, intent_id: str, transaction_id: str) -> Transaction:
@@ -198,9 +201,7 @@ class TxnHandlers:
             outcome = judge(response, money)
         transaction, attempt = settle(transaction, attempt, outcome)
         if not await self._store.settlements.submit(Step(transaction, attempt)):
-            raise ServiceUnavailable(
-                "The outcome was written by another process; repeat to see it."
-            )
+            raise ServiceUnavailable("Another process wrote the outcome; repeat to see it.")
         if transaction.status is not TransactionStatus.PENDING_VERIFICATION:
             await self._tell(transaction)
         return Answer(transaction, is_replay=False)
@@ -241,15 +242,18 @@ class TxnHandlers:
 
 def judge(response: AuthorizationResponse, money: Money) -> Outcome:
     """Return what the network's answer comes to; whatever is not certain is no answer."""
-    said = {
-        "response_code": response.response_code,
-        "approval_code": response.approval_code,
-        "network_trace_id": response.network_trace_id,
-    }
-    if decline.is_approved(response.response_code):
-        is_whole = response.amount_minor in {None, money.amount_minor}
-        return Outcome(AttemptEvent.APPROVE if is_whole else AttemptEvent.NO_ANSWER, **said)
     failure = decline.decline(response.response_code)
+    is_whole = response.amount_minor in {None, money.amount_minor}
     if failure is not None:
-        return Outcome(AttemptEvent.DECLINE, failure, **said)
-    return Outcome(AttemptEvent.NO_ANSWER, **said)
+        event = AttemptEvent.DECLINE
+    elif decline.is_approved(response.response_code) and is_whole:
+        event = AttemptEvent.APPROVE
+    else:
+        event = AttemptEvent.NO_ANSWER
+    return Outcome(
+        event,
+        failure,
+        response.response_code,
+        response.approval_code,
+        response.network_trace_id,
+    )
