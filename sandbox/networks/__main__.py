@@ -1,0 +1,115 @@
+"""Runs one simulated card network: `python -m sandbox.networks visa_sim --listen … --admin …`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import struct
+from pathlib import Path
+
+import iso8583
+import uvloop
+from aiohttp import web
+
+from sandbox.networks.cards import Delivery
+from sandbox.networks.dialect import SPECIFICATIONS
+from sandbox.networks.issuer import Issuer, Reply
+from sandbox.networks.ledger import Ledger
+
+LOG = logging.getLogger("network")
+SLOW_S = 0.8
+LATE_AFTER_TIMEOUT_S = 3.0
+
+
+class Network:
+    """Speaks one dialect on a TCP port; answers as its issuer says."""
+
+    def __init__(self, name: str, issuer: Issuer, client_timeout_s: float) -> None:
+        self._specification = SPECIFICATIONS[name]
+        self._issuer = issuer
+        self._client_timeout_s = client_timeout_s
+        self._later: set[asyncio.Task[None]] = set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one client until it goes."""
+        try:
+            while True:
+                (length,) = struct.unpack(">H", await reader.readexactly(2))
+                message = await reader.readexactly(length)
+                request, _ = iso8583.decode(message, self._specification)
+                self._deliver(self._issuer.answer(request), writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            LOG.info("a client is gone")
+        finally:
+            writer.close()
+
+    def _deliver(self, reply: Reply, writer: asyncio.StreamWriter) -> None:
+        if reply.elements is None or reply.delivery is Delivery.LOST:
+            return
+        if reply.delivery is Delivery.CLOSED:
+            writer.close()
+            return
+        raw, _ = iso8583.encode(reply.elements, self._specification)
+        frame = struct.pack(">H", len(raw)) + raw
+        delay_s = {
+            Delivery.SLOW: SLOW_S,
+            Delivery.LATE: self._client_timeout_s + LATE_AFTER_TIMEOUT_S,
+        }.get(reply.delivery, 0.0)
+        if delay_s:
+            task = asyncio.create_task(_send_later(frame, writer, delay_s))
+            self._later.add(task)
+            task.add_done_callback(self._later.discard)
+            return
+        writer.write(frame * 2 if reply.delivery is Delivery.TWICE else frame)
+
+
+async def _send_later(frame: bytes, writer: asyncio.StreamWriter, delay_s: float) -> None:
+    await asyncio.sleep(delay_s)
+    if not writer.is_closing():
+        writer.write(frame)
+
+
+async def main(arguments: argparse.Namespace) -> None:
+    """Serve until SIGTERM."""
+    ledger = Ledger(arguments.state_dir / f"{arguments.name}.jsonl")
+    issuer = Issuer(ledger, offers_inquiry=arguments.name == "mastercard_sim")
+    network = Network(arguments.name, issuer, arguments.client_timeout_s)
+    host, _, port = arguments.listen.rpartition(":")
+    server = await asyncio.start_server(network.serve, host, int(port))
+
+    async def health(_: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def rows(_: web.Request) -> web.Response:
+        return web.json_response(ledger.rows())
+
+    app = web.Application()
+    app.add_routes([web.get("/health", health), web.get("/ledger", rows)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    admin_host, _, admin_port = arguments.admin.rpartition(":")
+    await web.TCPSite(runner, admin_host, int(admin_port)).start()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await stop.wait()
+    server.close()
+    await runner.cleanup()
+
+
+def read_arguments() -> argparse.Namespace:
+    """Return the command line."""
+    parser = argparse.ArgumentParser(prog="sandbox.networks", description=__doc__)
+    parser.add_argument("name", choices=sorted(SPECIFICATIONS))
+    parser.add_argument("--listen", required=True, help="host:port for ISO 8583")
+    parser.add_argument("--admin", required=True, help="host:port for HTTP")
+    parser.add_argument("--state-dir", required=True, type=Path)
+    parser.add_argument("--client-timeout-s", type=float, default=2.0)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
+    uvloop.run(main(read_arguments()))

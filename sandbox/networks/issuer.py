@@ -1,0 +1,146 @@
+"""What a network answers to each message, and what its issuers write down."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from sandbox.networks.cards import APPROVES, BEHAVIORS, Behavior, Delivery
+from sandbox.networks.ledger import Ledger, Row
+
+ECHOED = ("3", "4", "7", "11", "32", "37", "41", "42", "49")
+APPROVED_CODES = frozenset({"00", "10"})
+NOT_FOUND = "25"
+DUPLICATE = "94"
+
+Elements = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer and what becomes of it; no elements: there is none."""
+
+    elements: Elements | None
+    delivery: Delivery = Delivery.PROMPT
+
+
+SILENCE = Reply(None)
+
+
+class Issuer:
+    """Decides and keeps the books of one network. offers_inquiry: whether it can be asked later."""
+
+    def __init__(self, ledger: Ledger, *, offers_inquiry: bool) -> None:
+        self._ledger = ledger
+        self._offers_inquiry = offers_inquiry
+        self._silent_left: dict[str, int] = {}
+
+    def answer(self, request: Elements) -> Reply:
+        """Return the reply to a message."""
+        mti = request["t"]
+        if mti == "0800":
+            return Reply(_response(request, "00"))
+        if mti == "0100" and request.get("3", "").startswith("31"):
+            return (
+                self._inquire(request) if self._offers_inquiry else Reply(_response(request, "12"))
+            )
+        if mti == "0100":
+            return self._authorize(request)
+        if mti in {"0400", "0401", "0420", "0421"}:
+            return self._reverse(request)
+        return Reply(_response(request, "12"))
+
+    def _authorize(self, request: Elements) -> Reply:
+        behavior = BEHAVIORS.get(request["2"], APPROVES)
+        if behavior.delivery is Delivery.DROPPED:
+            return SILENCE
+        row = self._ledger.find(request["37"])
+        if row is not None and row.messages[0]["mti"] == "0100":
+            _note(row, request, DUPLICATE)
+            self._ledger.write(row)
+            return Reply(_response(request, DUPLICATE))
+        if row is not None:  # its reversal came first, and kills it
+            _note(row, request, "05")
+            self._ledger.write(row)
+            return Reply(_response(request, "05"))
+        row = _new_row(request, behavior)
+        _note(row, request, behavior.response_code)
+        self._ledger.write(row)
+        self._silent_left[row.rrn] = behavior.silent_inquiries
+        return Reply(_authorization(request, row), behavior.delivery)
+
+    def _inquire(self, request: Elements) -> Reply:
+        row = self._ledger.find(request["37"])
+        if row is not None:
+            _note(row, request, row.response_code)
+            self._ledger.write(row)
+            if self._stays_silent(row):
+                return SILENCE
+        if row is None or not row.messages or row.messages[0]["mti"] != "0100":
+            return Reply(_response(request, NOT_FOUND))
+        return Reply(_authorization(request, row))
+
+    def _reverse(self, request: Elements) -> Reply:
+        row = self._ledger.find(request["37"])
+        if row is None:
+            row = Row(
+                rrn=request["37"],
+                stan=request["11"],
+                transmitted_at=request["7"],
+                card="",
+                currency=request.get("49", ""),
+                amount=0,
+            )
+            _note(row, request, NOT_FOUND)
+            self._ledger.write(row)
+            return Reply(_response(request, NOT_FOUND))
+        row.reversed = row.approved
+        _note(row, request, "00")
+        self._ledger.write(row)
+        return SILENCE if self._stays_silent(row) else Reply(_response(request, "00"))
+
+    def _stays_silent(self, row: Row) -> bool:
+        left = self._silent_left.get(row.rrn, 0)
+        self._silent_left[row.rrn] = left - 1
+        return left > 0
+
+
+def _new_row(request: Elements, behavior: Behavior) -> Row:
+    amount = int(request["4"])
+    approved = behavior.response_code in APPROVED_CODES
+    return Row(
+        rrn=request["37"],
+        stan=request["11"],
+        transmitted_at=request["7"],
+        card=f"{request['2'][:6]}…{request['2'][-4:]}",
+        currency=request["49"],
+        amount=amount // 2 if behavior.approves_half else amount,
+        approved=approved,
+        response_code=behavior.response_code,
+        approval_code=f"{secrets.randbelow(1_000_000):06d}" if approved else "",
+    )
+
+
+def _note(row: Row, request: Elements, response_code: str) -> None:
+    row.messages.append(
+        {
+            "mti": request["t"],
+            "processing_code": request.get("3", ""),
+            "response_code": response_code,
+            "at": request["7"],
+        }
+    )
+
+
+def _authorization(request: Elements, row: Row) -> Elements:
+    answer = _response(request, row.response_code)
+    answer |= {"4": f"{row.amount:012d}", "63": f"T{row.rrn}"}
+    if row.approved:
+        answer["38"] = row.approval_code
+    return answer
+
+
+def _response(request: Elements, response_code: str) -> Elements:
+    mti = request["t"]
+    echoed = {name: request[name] for name in ECHOED if name in request}
+    return {"t": f"{mti[:2]}{int(mti[2]) + 1}0", "39": response_code, **echoed}

@@ -1,0 +1,55 @@
+"""The issuers' own books: what each exchange came to, on disk before any answer is sent.
+
+A row holds no card number: the first six and last four digits at most.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(slots=True)
+class Row:
+    """One authorization as the issuer knows it. amount: in minor units, as approved."""
+
+    rrn: str
+    stan: str
+    transmitted_at: str
+    card: str
+    currency: str
+    amount: int
+    approved: bool = False
+    reversed: bool = False
+    response_code: str = ""
+    approval_code: str = ""
+    messages: list[dict[str, str]] = field(default_factory=list)
+
+
+class Ledger:
+    """All rows of a network, by RRN; appended to a file and read again at the start."""
+
+    def __init__(self, file: Path) -> None:
+        self._rows: dict[str, Row] = {}
+        if file.exists():
+            for line in file.read_text().splitlines():
+                if line.endswith("}"):  # a killed process may leave half a line
+                    row = Row(**json.loads(line))
+                    self._rows[row.rrn] = row
+        self._file = file.open("a")
+
+    def find(self, rrn: str) -> Row | None:
+        """Return the row of an exchange."""
+        return self._rows.get(rrn)
+
+    def write(self, row: Row) -> None:
+        """Keep the row as it stands now."""
+        self._rows[row.rrn] = row
+        self._file.write(json.dumps(asdict(row), separators=(",", ":")) + "\n")
+        self._file.flush()
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return every row."""
+        return [asdict(row) for row in self._rows.values()]

@@ -1,0 +1,1 @@
+"""The parts from packages: PostgreSQL, Kafka, Connect, Envoy, and certificates for them."""
