@@ -27,7 +27,9 @@ PORTS = (
         for name in ("authz", "intent", "txn", "webhook")
         for kind in ("", "_metrics")
     ),
-    *(f"{name}{kind}" for name in ("visa_sim", "mastercard_sim") for kind in ("", "_admin")),
+    *("authz", "intent", "txn", "webhook"),
+    *("authz_metrics", "intent_metrics", "txn_metrics", "webhook_metrics"),
+    *("visa_sim", "visa_sim_admin", "mastercard_sim", "mastercard_sim_admin"),
 )
 ROLES = ("postgres", "edge", "intent", "txn", "webhook", "debezium")
 

@@ -41,9 +41,7 @@ class Issuer:
         if mti == "0800":
             return Reply(_response(request, "00"))
         if mti == "0100" and request.get("3", "").startswith("31"):
-            return (
-                self._inquire(request) if self._offers_inquiry else Reply(_response(request, "12"))
-            )
+            return self._inquire(request)
         if mti == "0100":
             return self._authorize(request)
         if mti in {"0400", "0401", "0420", "0421"}:
@@ -70,6 +68,8 @@ class Issuer:
         return Reply(_authorization(request, row), behavior.delivery)
 
     def _inquire(self, request: Elements) -> Reply:
+        if not self._offers_inquiry:
+            return Reply(_response(request, "12"))
         row = self._ledger.find(request["37"])
         if row is not None:
             _note(row, request, row.response_code)

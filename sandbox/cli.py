@@ -1,0 +1,272 @@
+"""The command line: `paymesh up`, `demo`, `pay` and the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shlex
+import urllib.request
+import uuid
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sandbox import control
+from sandbox.client import Keys, MerchantClient, signed_headers, test_card
+from sandbox.demo import APPROVED, Story, StoryFailed
+from sandbox.merchants import create_merchant, revoke_key
+from sandbox.state import StateDir, default_state_dir
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+merchant_app = typer.Typer(no_args_is_help=True, help="Take merchants on, revoke their keys.")
+networks_app = typer.Typer(no_args_is_help=True, help="Look at the simulated card networks.")
+app.add_typer(merchant_app, name="merchant")
+app.add_typer(networks_app, name="networks")
+
+console = Console()
+errors = Console(stderr=True)
+
+StateOption = Annotated[
+    Path | None, typer.Option("--state-dir", help="The folder that holds everything of a sandbox.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def up(state_dir: StateOption = None) -> None:
+    """Start PostgreSQL, Kafka, Connect, Envoy, both card networks and every service."""
+    state = _state(state_dir)
+    status = _up(state)
+    keys = _merchant(state, status)
+    table = Table.grid(padding=(0, 2))
+    for name, value in (
+        ("edge", status["edge_url"]),
+        ("CA file", status["ca_file"]),
+        ("merchant", keys.merchant_id),
+        ("publishable key", keys.publishable_key),
+        ("secret key", keys.secret_key),
+        ("logs", str(state.logs)),
+    ):
+        table.add_row(name, value)
+    console.print(table, soft_wrap=True)
+
+
+@app.command()
+def down(state_dir: StateOption = None) -> None:
+    """Stop everything; the data stays."""
+    ended = control.down(_state(state_dir))
+    console.print("stopped" if ended else "nothing was running")
+
+
+@app.command()
+def status(state_dir: StateOption = None, *, as_json: JsonOption = False) -> None:
+    """Say what runs where, and how it is."""
+    found = _running(_state(state_dir))
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    table = Table("process", "pid", "health", "restarts", title=found["edge_url"])
+    for row in found["processes"]:
+        table.add_row(row["name"], str(row["pid"]), row["health"], str(row["restarts"]))
+    console.print(table)
+
+
+@app.command()
+def demo(state_dir: StateOption = None) -> None:
+    """Tell the story of a payment, and leave nothing running that was not running before."""
+    state = _state(state_dir)
+    was_running = control.is_running(state)
+    try:
+        found = _up(state)
+        keys = _merchant(state, found, fresh=True)
+        asyncio.run(_play(found, keys))
+    except StoryFailed as failed:
+        errors.print(f"[red]the story failed:[/] {failed}")
+        raise typer.Exit(1) from None
+    finally:
+        if not was_running:
+            control.down(state)
+    console.print("[green]The whole story went well.[/]")
+
+
+@app.command()
+def pay(
+    state_dir: StateOption = None,
+    *,
+    amount: Annotated[int, typer.Option(help="In minor units.")] = 1099,
+    currency: str = "usd",
+    card: Annotated[str, typer.Option(help="A test card.")] = APPROVED,
+) -> None:
+    """Create a payment and charge a test card."""
+    state = _state(state_dir)
+    found = _running(state)
+    asyncio.run(_pay(found, _merchant(state, found), amount, currency, card))
+
+
+@app.command()
+def sign(
+    method: str,
+    path: str,
+    state_dir: StateOption = None,
+    *,
+    data: Annotated[str, typer.Option(help="The body.")] = "",
+) -> None:
+    """Print a signed curl command, good for five minutes and one use."""
+    state = _state(state_dir)
+    found = _running(state)
+    keys = _merchant(state, found)
+    headers = signed_headers(keys, method.upper(), path, data.encode())
+    if method.upper() == "POST":
+        headers["Idempotency-Key"] = str(uuid.uuid4())
+    command = ["curl", "--cacert", found["ca_file"], "-X", method.upper()]
+    if data:
+        headers["Content-Type"] = "application/json"
+        command += ["--data-binary", data]
+    for name, value in headers.items():
+        command += ["-H", f"{name}: {value}"]
+    typer.echo(shlex.join([*command, found["edge_url"] + path]))
+
+
+@app.command()
+def logs(
+    name: Annotated[str, typer.Argument(help="A process; all if absent.")] = "",
+    state_dir: StateOption = None,
+    *,
+    lines: int = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f")] = False,
+) -> None:
+    """Show the logs."""
+    files = sorted(_state(state_dir).logs.glob(f"{name or '*'}.log"))
+    if not files:
+        errors.print(f"no log of {name or 'any process'}")
+        raise typer.Exit(1)
+    for file in files:
+        typer.echo(f"==> {file.stem} <==\n{control.tail(file, lines)}")
+    if follow:
+        control.follow(files)
+
+
+@merchant_app.command("create")
+def merchant_create(
+    name: Annotated[str, typer.Option()],
+    mode: Annotated[Literal["test", "live"], typer.Option()] = "test",
+    state_dir: StateOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a merchant on and print its keys; the secret key is shown this once."""
+    state = _state(state_dir)
+    keys = asyncio.run(create_merchant(state, _running(state), name, mode))
+    made = {
+        "merchantId": keys.merchant_id,
+        "publishableKey": keys.publishable_key,
+        "secretKey": keys.secret_key,
+    }
+    if as_json:
+        typer.echo(json.dumps(made))
+    else:
+        for label, value in made.items():
+            console.print(f"{label}: {value}", soft_wrap=True)
+
+
+@merchant_app.command("revoke")
+def merchant_revoke(key_id: str, state_dir: StateOption = None) -> None:
+    """Revoke an API key."""
+    state = _state(state_dir)
+    asyncio.run(revoke_key(state, _running(state), key_id))
+    console.print("revoked")
+
+
+@networks_app.command("ledger")
+def networks_ledger(state_dir: StateOption = None, *, as_json: JsonOption = False) -> None:
+    """Print the simulated issuers' own books."""
+    found = _running(_state(state_dir))
+    books = {name: _rows(network["admin"]) for name, network in found["networks"].items()}
+    if as_json:
+        typer.echo(json.dumps(books))
+        return
+    table = Table("network", "RRN", "card", "amount", "approved", "reversed", "messages")
+    for name, rows in books.items():
+        for row in rows:
+            seen = " ".join(message["mti"] for message in row["messages"])
+            flags = [str(row[field]) for field in ("amount", "approved", "reversed")]
+            table.add_row(name, row["rrn"], row["card"], *flags, seen)
+    console.print(table)
+
+
+def _rows(admin: str) -> list[dict[str, Any]]:
+    with urllib.request.urlopen(f"http://{admin}/ledger", timeout=10) as answer:
+        rows: list[dict[str, Any]] = json.loads(answer.read())
+        return rows
+
+
+def _state(path: Path | None) -> StateDir:
+    state = StateDir((path or default_state_dir()).resolve())
+    state.path.mkdir(parents=True, exist_ok=True)
+    return state
+
+
+def _running(state: StateDir) -> dict[str, Any]:
+    try:
+        return control.running(state)
+    except control.NotRunning as absent:
+        errors.print(str(absent))
+        raise typer.Exit(1) from None
+
+
+def _up(state: StateDir) -> dict[str, Any]:
+    try:
+        with console.status("starting") as display:
+            return control.up(state, display.update)
+    except control.SandboxFailed as failed:
+        errors.print(f"[red]the sandbox did not start:[/] {failed}")
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _merchant(state: StateDir, found: dict[str, Any], *, fresh: bool = False) -> Keys:
+    """Return the sandbox's own test merchant, or a new one."""
+    file = state.path / "merchant.json"
+    if file.exists() and not fresh:
+        return Keys(**json.loads(file.read_text()))
+    keys = asyncio.run(create_merchant(state, found, "Lemon Shop", "test"))
+    if not fresh:
+        file.touch(mode=0o600)
+        file.write_text(
+            json.dumps(
+                {
+                    "merchant_id": keys.merchant_id,
+                    "publishable_key": keys.publishable_key,
+                    "secret_key": keys.secret_key,
+                }
+            )
+        )
+    return keys
+
+
+async def _play(found: dict[str, Any], keys: Keys) -> None:
+    async with MerchantClient(found["edge_url"], Path(found["ca_file"]), keys) as client:
+        await Story(client, console).play()
+
+
+async def _pay(found: dict[str, Any], keys: Keys, amount: int, currency: str, card: str) -> None:
+    async with MerchantClient(found["edge_url"], Path(found["ca_file"]), keys) as client:
+        created = await client.call(
+            "POST", "/payment-intents", {"amountInCents": amount, "currency": currency}
+        )
+        console.print_json(json.dumps(created.body))
+        if created.status != 200:
+            raise typer.Exit(1)
+        charged = await client.call(
+            "POST",
+            f"/payment-intents/{created.body['id']}/transactions",
+            {"type": "charge", "card": test_card(card)},
+            idempotency_key=str(uuid.uuid4()),
+        )
+        console.print_json(json.dumps(charged.body))
+        if charged.status != 200:
+            raise typer.Exit(1)
