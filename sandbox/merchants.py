@@ -19,11 +19,11 @@ async def create_merchant(state: StateDir, status: dict[str, Any], name: str, mo
         made = await stub.CreateMerchant(
             merchant_pb2.CreateMerchantRequest(
                 name=name,
-                country="US",
+                country="us",
                 mcc="5999",
                 bank_account=merchant_pb2.BankAccountInput(
                     account_holder=name,
-                    country="US",
+                    country="us",
                     currency="usd",
                     account_number="000123456789",
                     routing_number="110000000",

@@ -1,0 +1,1 @@
+"""The merchants' edge: Envoy's configuration, and the service that it asks who calls."""
