@@ -1,0 +1,1 @@
+"""Webhook endpoints, deliveries, retries and replays. Knows no rules of payments."""

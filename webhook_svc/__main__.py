@@ -1,0 +1,66 @@
+"""Starts webhook_svc."""
+
+from __future__ import annotations
+
+from paymesh.webhook.v1 import event_service_pb2_grpc, webhook_endpoint_service_pb2_grpc
+
+from chassis import telemetry
+from chassis.clock import SystemClock
+from chassis.config import read_settings
+from chassis.consumer import Consumer
+from chassis.database import create_engine, migrate
+from chassis.sealing import Sealer
+from chassis.server import Service, run, serve
+from webhook_svc.config import WebhookSettings
+from webhook_svc.consumer import GROUP, TOPICS, PaymentConsumer
+from webhook_svc.dispatcher import Dispatcher
+from webhook_svc.handlers import WebhookHandlers
+from webhook_svc.sender import Sender
+from webhook_svc.service import EventService, WebhookEndpointService
+from webhook_svc.store.endpoints import EndpointStore
+from webhook_svc.store.queue import DeliveryQueue
+
+
+async def main() -> None:
+    """Wire the parts and serve."""
+    settings = read_settings(WebhookSettings)
+    telemetry.configure(settings)
+    await migrate(settings, "webhook_svc")
+    clock = SystemClock()
+    engine = create_engine(settings, connections_max=8)
+    sealer = Sealer(settings.master_key_file)
+    queue = DeliveryQueue(engine, sealer)
+    sender = Sender(clock, allows_private=settings.allow_private_addresses)
+    first_tries = Dispatcher(queue, sender, clock, is_retry=False)
+    retries = Dispatcher(queue, sender, clock, is_retry=True)
+    consumer = PaymentConsumer(queue, clock, first_tries.wake)
+    handlers = WebhookHandlers(
+        EndpointStore(engine, sealer), clock, allows_private=settings.allow_private_addresses
+    )
+    endpoints, events = WebhookEndpointService(handlers), EventService(handlers, clock)
+    await serve(
+        settings,
+        [
+            Service(
+                "paymesh.webhook.v1.WebhookEndpointService",
+                lambda server: (
+                    webhook_endpoint_service_pb2_grpc.add_WebhookEndpointServiceServicer_to_server(
+                        endpoints, server
+                    )
+                ),
+            ),
+            Service(
+                "paymesh.webhook.v1.EventService",
+                lambda server: event_service_pb2_grpc.add_EventServiceServicer_to_server(
+                    events, server
+                ),
+            ),
+        ],
+        [first_tries, retries, Consumer(settings, GROUP, TOPICS, consumer.handle)],
+    )
+    await sender.close()
+    await engine.dispose()
+
+
+if __name__ == "__main__":
+    run(main())

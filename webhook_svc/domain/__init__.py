@@ -1,0 +1,1 @@
+"""The rules of endpoints, deliveries, signatures and addresses. No I/O."""

@@ -1,0 +1,109 @@
+"""Endpoints, secrets, events, deliveries and their tries."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+ENDPOINTS = """
+create table webhook_endpoints (
+    merchant_id text not null,
+    id text collate "C" not null,
+    mode text not null check (mode in ('test', 'live')),
+    url text not null,
+    enabled_events text[] not null check (cardinality(enabled_events) > 0),
+    description text,
+    status text not null check (status in ('enabled', 'disabled')),
+    created timestamptz not null,
+    primary key (merchant_id, id)
+)
+"""
+
+SECRETS = """
+create table webhook_secrets (
+    merchant_id text not null,
+    endpoint_id text not null,
+    number bigint generated always as identity,
+    sealed bytea not null,
+    expires timestamptz,
+    primary key (merchant_id, endpoint_id, number),
+    foreign key (merchant_id, endpoint_id) references webhook_endpoints (merchant_id, id)
+        on delete cascade
+)
+"""
+
+EVENTS = """
+create table events (
+    merchant_id text not null,
+    id text collate "C" not null,
+    mode text not null check (mode in ('test', 'live')),
+    type text not null,
+    message bytea not null,
+    body bytea not null,
+    created timestamptz not null,
+    primary key (merchant_id, id)
+)
+"""
+
+DELIVERIES = """
+create table deliveries (
+    merchant_id text not null,
+    id text collate "C" not null,
+    endpoint_id text not null,
+    event_id text not null,
+    status text not null check (status in ('pending', 'succeeded', 'exhausted', 'canceled')),
+    tries integer not null check (tries >= 0),
+    first_at timestamptz,
+    next_attempt timestamptz not null,
+    claim_id uuid,
+    created timestamptz not null,
+    primary key (merchant_id, id),
+    unique (merchant_id, endpoint_id, event_id),
+    foreign key (merchant_id, event_id) references events (merchant_id, id)
+) with (fillfactor = 70)
+"""
+
+DUE = "create index on deliveries (endpoint_id, next_attempt) where status = 'pending'"
+
+TRIES = """
+create table delivery_attempts (
+    merchant_id text not null,
+    delivery_id text not null,
+    number bigint generated always as identity,
+    created timestamptz not null,
+    duration_ms integer not null,
+    http_status integer,
+    error text,
+    response text,
+    primary key (merchant_id, delivery_id, number),
+    foreign key (merchant_id, delivery_id) references deliveries (merchant_id, id)
+)
+"""
+
+IDEMPOTENCY_KEYS = """
+create table idempotency_keys (
+    merchant_id text not null,
+    mode text not null,
+    key text not null check (length(key) between 1 and 255),
+    request_hash bytea not null,
+    response bytea,
+    created timestamptz not null default now(),
+    primary key (merchant_id, mode, key)
+)
+"""
+
+
+def upgrade() -> None:
+    """Create everything."""
+    for statement in (
+        ENDPOINTS,
+        SECRETS,
+        EVENTS,
+        DELIVERIES,
+        DUE,
+        TRIES,
+        IDEMPOTENCY_KEYS,
+    ):
+        op.execute(statement)

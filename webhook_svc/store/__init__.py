@@ -1,0 +1,1 @@
+"""The webhook tables: what merchants change, what the dispatcher works through."""
