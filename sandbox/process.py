@@ -108,7 +108,7 @@ class Process:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**os.environ, **spec.environment},
+            env={**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0", **spec.environment},
             cwd=spec.folder,
             start_new_session=True,
             preexec_fn=_die_with_parent,

@@ -97,8 +97,9 @@ class EndpointStore:
                 request_hash=request_hash,
             )
             .on_conflict_do_nothing()
+            .returning(idempotency_keys.c.key)
         )
-        if taken.rowcount == 1:
+        if taken.first() is not None:
             return None
         found = await tx.execute(sa.select(idempotency_keys).where(*_is_key(caller, key)))
         row = found.mappings().one()
