@@ -6,6 +6,7 @@ together with its event and its idempotency key.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -200,17 +201,17 @@ class IntentStore:
         query = sa.select(payment_intents).where(
             table.merchant_id == page.merchant_id, table.mode == page.mode
         )
-        for bound, condition in (
-            (page.after, table.id < page.after),
-            (page.before, table.id > page.before),
-            (page.status, table.status == page.status),
-            (page.created_gt, table.created > _time(page.created_gt)),
-            (page.created_gte, table.created >= _time(page.created_gte)),
-            (page.created_lt, table.created < _time(page.created_lt)),
-            (page.created_lte, table.created <= _time(page.created_lte)),
+        for column, compare, bound in (
+            (table.id, operator.lt, page.after),
+            (table.id, operator.gt, page.before),
+            (table.status, operator.eq, page.status),
+            (table.created, operator.gt, _time(page.created_gt)),
+            (table.created, operator.ge, _time(page.created_gte)),
+            (table.created, operator.lt, _time(page.created_lt)),
+            (table.created, operator.le, _time(page.created_lte)),
         ):
             if bound is not None:
-                query = query.where(condition)
+                query = query.where(compare(column, bound))
         order = table.id.asc() if page.before is not None else table.id.desc()
         async with self._engine.begin() as connection:
             result = await connection.execute(query.order_by(order).limit(page.limit + 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -368,12 +369,12 @@ def _is_key(caller: Caller, key: str) -> tuple[sa.ColumnElement[bool], ...]:
 def _in_span(span: Span) -> list[sa.ColumnElement[bool]]:
     created = events.c.created
     return [
-        condition
-        for bound, condition in (
-            (span.gt, created > span.gt),
-            (span.gte, created >= span.gte),
-            (span.lt, created < span.lt),
-            (span.lte, created <= span.lte),
+        compare(created, bound)
+        for compare, bound in (
+            (operator.gt, span.gt),
+            (operator.ge, span.gte),
+            (operator.lt, span.lt),
+            (operator.le, span.lte),
         )
         if bound is not None
     ]
