@@ -121,6 +121,8 @@ class Consumer:
             auto_offset_reset="earliest",
             fetch_max_wait_ms=POLL_MS,
             max_poll_interval_ms=300_000,
+            session_timeout_ms=10_000,  # a killed process holds its partitions no longer
+            heartbeat_interval_ms=3_000,
         )
 
     def _measure_lag(self, consumer: KafkaConsumer, partition: TopicPartition, at: int) -> None:

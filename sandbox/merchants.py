@@ -8,8 +8,8 @@ from paymesh.merchant.v1 import merchant_service_pb2 as merchant_pb2
 from paymesh.merchant.v1 import merchant_service_pb2_grpc as merchant_grpc
 
 from sandbox.client import Keys
+from sandbox.operator_access import operator_channel
 from sandbox.state import StateDir
-from sandbox.topology import operator_channel
 
 
 async def create_merchant(state: StateDir, status: dict[str, Any], name: str, mode: str) -> Keys:

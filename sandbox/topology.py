@@ -7,12 +7,12 @@ import json
 import sys
 import urllib.request
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from sandbox.operator_access import operator_channel
 from sandbox.platform import certificates, envoy, jars
 from sandbox.platform.kafka import Connect, Kafka
 from sandbox.platform.postgres import Postgres
@@ -194,17 +194,6 @@ def topology(state: StateDir) -> Topology:
             kafka,
         ),
     )
-
-
-def operator_channel(tls: Path, address: str) -> grpc.aio.Channel:
-    """Return a channel to a service with the platform team's certificate."""
-    credentials = grpc.ssl_channel_credentials(
-        (tls / "ca.crt").read_bytes(),
-        (tls / "operator.key").read_bytes(),
-        (tls / "operator.crt").read_bytes(),
-    )
-    options = [("grpc.max_reconnect_backoff_ms", 500), ("grpc.initial_reconnect_backoff_ms", 100)]
-    return grpc.aio.secure_channel(address, credentials, options=options)
 
 
 def _answers(url: str) -> bool:

@@ -36,6 +36,7 @@ def spec(folder: Path, values: Mapping[str, object], admin_port: int) -> Spec:
             str(PROGRAM),
             *("-c", str(configuration), "--concurrency", "1"),
             *("--disable-hot-restart", "--log-level", "warning"),
+            *("--file-flush-interval-msec", "1000"),
         ],
         is_healthy=is_healthy,
         folder=folder,

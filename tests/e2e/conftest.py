@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from sandbox import control
+from sandbox.merchants import create_merchant
+from sandbox.state import StateDir
 from tests.e2e.merchant import Keys, Merchant, session
 
 PAYMESH = Path(sys.executable).parent / "paymesh"
@@ -39,8 +45,7 @@ class Mesh:
 
     def status(self) -> dict[str, Any]:
         """Return what runs where."""
-        status: dict[str, Any] = json.loads(self.run("status", "--json"))
-        return status
+        return control.running(StateDir(self.state_dir))
 
     def process(self, name: str) -> dict[str, Any]:
         """Return one process by name."""
@@ -49,19 +54,18 @@ class Mesh:
 
     def ledger(self) -> list[dict[str, Any]]:
         """Return the simulated issuers' own books, all networks together."""
-        rows = json.loads(self.run("networks", "ledger", "--json"))
-        return (
-            [row for network in rows.values() for row in network]
-            if isinstance(rows, dict)
-            else rows
-        )
+        found: list[dict[str, Any]] = []
+        for network in self.status()["networks"].values():
+            with urllib.request.urlopen(f"http://{network['admin']}/ledger") as answer:
+                found += json.loads(answer.read())
+        return found
 
     def new_keys(self, mode: str = "test") -> Keys:
         """Take a merchant on and return its keys."""
-        made = json.loads(
-            self.run("merchant", "create", "--name", "Lemon Shop", "--mode", mode, "--json")
-        )
-        return Keys(made["merchantId"], made["publishableKey"], made["secretKey"])
+        making = create_merchant(StateDir(self.state_dir), self.status(), "Lemon Shop", mode)
+        with ThreadPoolExecutor(1) as thread:  # the caller's own loop is running
+            made = thread.submit(asyncio.run, making).result()
+        return Keys(made.merchant_id, made.publishable_key, made.secret_key)
 
     def query(self, database: str, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Read rows of a service's database."""

@@ -1,0 +1,88 @@
+"""The command line, as people and scripts use it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import ssl
+import subprocess
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import PAYMESH, Mesh
+
+pytestmark = pytest.mark.e2e
+
+
+def test_status_says_where_everything_is(mesh: Mesh) -> None:
+    status = json.loads(mesh.run("status", "--json"))
+
+    assert status["edge_url"].startswith("https://localhost:")
+    assert Path(status["ca_file"]).is_relative_to(mesh.state_dir)
+    assert status["state_dir"] == str(mesh.state_dir)
+    assert set(status["databases"]) == {"edge", "intent", "txn", "webhook"}
+    assert set(status["networks"]) == {"visa_sim", "mastercard_sim"}
+    assert {row["name"] for row in status["processes"]} == {
+        *("postgres", "kafka", "connect", "envoy", "visa_sim", "mastercard_sim"),
+        *("authz", "intent_svc", "txn_svc", "webhook_svc"),
+    }
+
+
+def test_a_merchant_is_made_with_keys_of_its_mode(mesh: Mesh) -> None:
+    made = json.loads(
+        mesh.run("merchant", "create", "--name", "Lemon Shop", "--mode", "live", "--json")
+    )
+
+    assert made["merchantId"].startswith("mer_")
+    assert made["publishableKey"].startswith("pk_live_")
+    assert made["secretKey"].startswith("sk_live_")
+
+
+def test_a_payment_by_command_stands_in_the_ledger(mesh: Mesh) -> None:
+    paid = mesh.run("pay", "--amount", "3141")
+
+    assert '"succeeded"' in paid
+    books = json.loads(mesh.run("networks", "ledger", "--json"))
+    [row] = [row for row in books["visa_sim"] if row["amount"] == 3141]
+    assert row["approved"]
+
+
+def test_a_signed_command_works_once(mesh: Mesh) -> None:
+    body = '{"amountInCents":1099,"currency":"usd"}'
+    words = shlex.split(mesh.run("sign", "POST", "/payment-intents", "--data", body))
+    headers = dict(
+        words[place + 1].split(": ", 1) for place, word in enumerate(words) if word == "-H"
+    )
+    request = urllib.request.Request(words[-1], body.encode(), headers, method="POST")
+    trust = ssl.create_default_context(cafile=words[words.index("--cacert") + 1])
+
+    with urllib.request.urlopen(request, context=trust) as answer:
+        made = json.loads(answer.read())
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, context=trust)
+
+    assert made["amountInCents"] == 1099
+    assert refused.value.code == 401
+    refused.value.close()
+
+
+def test_a_second_up_says_what_runs_already(mesh: Mesh) -> None:
+    before = json.loads(mesh.run("status", "--json"))["supervisor"]
+
+    mesh.run("up")
+
+    assert json.loads(mesh.run("status", "--json"))["supervisor"] == before
+
+
+def test_a_command_without_a_sandbox_says_so(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [PAYMESH, "status", "--state-dir", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "paymesh up" in done.stderr
