@@ -13,10 +13,10 @@ from chassis.errors import ParameterInvalid, ParameterMissing, ResourceMissing
 from chassis.identity import Caller
 from chassis.ids import EndpointId, is_id, new_id
 from webhook_svc.domain import endpoint as rules
-from webhook_svc.domain.delivery import DeliveryStatus
+from webhook_svc.domain.delivery import Delivery, DeliveryStatus
 from webhook_svc.domain.endpoint import Endpoint, EndpointStatus
 from webhook_svc.domain.signature import new_secret
-from webhook_svc.store.endpoints import Delivery, EndpointStore, Page, Span
+from webhook_svc.store.endpoints import EndpointStore, Page, Span
 
 REPLAY_REACH = timedelta(days=14)
 

@@ -9,9 +9,8 @@ from paymesh.events.v1 import payment_intent_event_pb2
 from paymesh.webhook.v1 import event_service_pb2, webhook_endpoint_service_pb2
 
 from chassis.jsonview import to_public_json
-from webhook_svc.domain.delivery import DeliveryStatus, Try
+from webhook_svc.domain.delivery import Delivery, DeliveryStatus, Try
 from webhook_svc.domain.endpoint import Endpoint
-from webhook_svc.store.endpoints import Delivery
 
 
 def endpoint_message(

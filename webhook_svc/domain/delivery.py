@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -46,6 +46,19 @@ class Try:
     def is_gone(self) -> bool:
         """The endpoint says that it wants nothing any more."""
         return self.http_status == GONE
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A delivery as merchants see it."""
+
+    id: str
+    event_id: str
+    event_type: str
+    status: DeliveryStatus
+    next_attempt: datetime
+    created: datetime
+    tries: list[Try] = field(default_factory=list)
 
 
 def next_attempt(tries: int, first_at: datetime, now: datetime, jitter: float) -> datetime | None:

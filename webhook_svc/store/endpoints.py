@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from chassis.errors import IdempotencyKeyReused, ResourceMissing
 from chassis.identity import Caller
 from chassis.ids import EndpointId, MerchantId, new_id
 from chassis.sealing import Sealer
-from webhook_svc.domain.delivery import DeliveryStatus, Try
+from webhook_svc.domain.delivery import Delivery, DeliveryStatus, Try
 from webhook_svc.domain.endpoint import (
     ENDPOINTS_MAX,
     Endpoint,
@@ -54,19 +54,6 @@ class Span:
     gte: datetime | None = None
     lt: datetime | None = None
     lte: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A delivery as merchants see it."""
-
-    id: str
-    event_id: str
-    event_type: str
-    status: DeliveryStatus
-    next_attempt: datetime
-    created: datetime
-    tries: list[Try] = field(default_factory=list)
 
 
 class EndpointStore:
