@@ -1,0 +1,117 @@
+"""Real parts for integration tests: one PostgreSQL for all, a fresh database for each who asks."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from sandbox.platform.certificates import issue
+from sandbox.platform.postgres import Postgres
+from sandbox.state import ROLES
+
+START_S_MAX = 30.0
+
+
+class DatabaseServer:
+    """A running PostgreSQL with the roles of the sandbox."""
+
+    def __init__(self, server: Postgres) -> None:
+        self._server = server
+        self._number = count(1)
+
+    def database(self, role: str) -> str:
+        """Return the SQLAlchemy URL of a new, empty database that belongs to a service's role."""
+        name = f"{role}_{next(self._number)}"
+        with psycopg.connect(self._server.dsn("postgres", "postgres"), autocommit=True) as admin:
+            admin.execute(
+                sql.SQL("create database {} owner {}").format(
+                    sql.Identifier(name), sql.Identifier(role)
+                )
+            )
+        return self._server.dsn(role, name).replace("postgresql://", "postgresql+psycopg://")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[DatabaseServer]:
+    """Start PostgreSQL as the sandbox does, and stop it after the last test."""
+    folder = Path(tempfile.mkdtemp(prefix="paymesh-postgres-"))
+    folder.chmod(0o755)  # root's server runs as a user who must be let in
+    passwords = {role: secrets.token_hex(8) for role in ROLES}
+    server = Postgres(folder / "postgres", _free_port(), passwords)
+    process = None
+    try:
+        server.prepare()
+        process = _start(server, folder / "postgres.log")
+        _create_roles(server, passwords)
+        yield DatabaseServer(server)
+    finally:
+        if process is not None:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the CA, certificates and keys of a mesh."""
+    folder = tmp_path_factory.mktemp("tls")
+    issue(folder)
+    return folder
+
+
+def _start(server: Postgres, log: Path) -> subprocess.Popen[bytes]:
+    spec = server.spec()
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            spec.command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=spec.folder,
+            user=spec.user,
+            group=spec.user,
+            extra_groups=None if spec.user is None else [],
+        )
+    deadline = time.monotonic() + START_S_MAX
+    while True:
+        try:
+            psycopg.connect(server.dsn("postgres", "postgres"), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                process.wait()
+                pytest.fail(f"PostgreSQL did not start:\n{log.read_text()}")
+            time.sleep(0.1)
+        else:
+            return process
+
+
+def _create_roles(server: Postgres, passwords: dict[str, str]) -> None:
+    with psycopg.connect(server.dsn("postgres", "postgres"), autocommit=True) as admin:
+        for role in ROLES:
+            if role != "postgres":
+                replication = sql.SQL("replication" if role == "debezium" else "")
+                admin.execute(
+                    sql.SQL("create role {} login {} password {}").format(
+                        sql.Identifier(role), replication, sql.Literal(passwords[role])
+                    )
+                )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
