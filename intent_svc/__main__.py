@@ -19,7 +19,7 @@ from intent_svc.config import IntentSettings
 from intent_svc.consumer import GROUP, TOPICS, AttemptConsumer
 from intent_svc.handlers import IntentHandlers
 from intent_svc.service import PaymentIntentLifecycleService, PaymentIntentService
-from intent_svc.store import IntentStore
+from intent_svc.store.intents import IntentStore
 
 
 async def main() -> None:

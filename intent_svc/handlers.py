@@ -14,7 +14,7 @@ from chassis.identity import Caller
 from chassis.ids import MerchantId, PaymentIntentId, TransactionId, is_id, new_id
 from intent_svc import domain
 from intent_svc.domain import CaptureMethodNotSupported, IntentInUnexpectedState, PaymentIntent
-from intent_svc.store import Answer, Change, Changed, Creation, IntentStore, Keyed, Page
+from intent_svc.store.intents import Answer, Change, Changed, Creation, IntentStore, Keyed, Page
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from chassis.server import idempotency_key, mark_replayed
 from intent_svc.domain import Event, PaymentIntent, Status
 from intent_svc.handlers import IntentHandlers, Told, Wish
 from intent_svc.messages import failure_of, payment_intent_message
-from intent_svc.store import Keyed, Page
+from intent_svc.store.intents import Keyed, Page
 
 LIMIT_DEFAULT = 10
 LIMIT_MAX = 100

@@ -38,7 +38,11 @@ class Network:
             while True:
                 (length,) = struct.unpack(">H", await reader.readexactly(2))
                 message = await reader.readexactly(length)
-                request, _ = iso8583.decode(message, self._specification)
+                try:
+                    request, _ = iso8583.decode(message, self._specification)
+                except (iso8583.DecodeError, KeyError, ValueError):
+                    LOG.warning("a message that can't be read")
+                    continue
                 self._deliver(self._issuer.answer(request), writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             LOG.info("a client is gone")

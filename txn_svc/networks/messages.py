@@ -77,7 +77,7 @@ def unpack(dialect: Dialect, message: bytes) -> dict[str, str]:
     """Return the elements of a message. Raises MessageInvalid."""
     try:
         decoded, _ = iso8583.decode(message, dialect.spec)
-    except (iso8583.DecodeError, UnicodeDecodeError, ValueError) as error:
+    except (iso8583.DecodeError, KeyError, ValueError) as error:
         where = getattr(error, "field", "?")
         raise MessageInvalid(f"element {where} can't be read") from None
     return decoded

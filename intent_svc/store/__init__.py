@@ -1,0 +1,1 @@
+"""Payment intents in PostgreSQL."""
