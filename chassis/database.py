@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import alembic.command
@@ -13,7 +14,7 @@ import alembic.config
 import alembic.context
 import orjson
 import sqlalchemy
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from chassis.config import ServiceSettings
 
@@ -25,12 +26,15 @@ Row = sqlalchemy.RowMapping
 def create_engine(settings: ServiceSettings, *, connections_max: int = 5) -> AsyncEngine:
     """Return the engine of the service's database.
 
-    Coalescing needs few connections: one statement of each kind is in flight at a time.
+    A statement commits by itself, in one round trip: one change is one statement. Where several
+    belong together, `transaction` holds them. Coalescing needs few connections: one statement of
+    each kind is in flight at a time.
     """
     return create_async_engine(
         settings.database_url.get_secret_value(),
         pool_size=connections_max,
         max_overflow=0,
+        isolation_level="AUTOCOMMIT",
         pool_pre_ping=False,
         pool_use_lifo=True,
         connect_args={
@@ -41,23 +45,30 @@ def create_engine(settings: ServiceSettings, *, connections_max: int = 5) -> Asy
     )
 
 
+@asynccontextmanager
+async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Everything that runs on the connection commits together, or nothing does."""
+    async with engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
+        yield connection
+
+
 async def run_batch(
     engine: AsyncEngine, sql: str, items: Sequence[Mapping[str, object]], **parameters: object
 ) -> Sequence[Row]:
-    """Run one statement over a set of items in a transaction of its own and return its rows.
+    """Run one statement over a set of items and return its rows; it commits whole or not at all.
 
     The items are the one JSON parameter `:items`, to be read by
     `jsonb_to_recordset(cast(:items as jsonb)) as item(…)`. Bytes travel as base64 text.
     """
     encoded = orjson.dumps(items, default=_json_value).decode()
-    async with engine.begin() as connection:
+    async with engine.connect() as connection:
         result = await connection.execute(_statement(sql), {"items": encoded, **parameters})
         return result.mappings().all() if result.returns_rows else ()
 
 
 async def fetch(engine: AsyncEngine, sql: str, **parameters: object) -> Sequence[Row]:
-    """Run one statement in a transaction of its own and return its rows."""
-    async with engine.begin() as connection:
+    """Run one statement and return its rows; it commits whole or not at all."""
+    async with engine.connect() as connection:
         result = await connection.execute(_statement(sql), parameters)
         return result.mappings().all() if result.returns_rows else ()
 

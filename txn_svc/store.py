@@ -188,7 +188,7 @@ class TxnStore:
         if page.before is not None:
             query = query.where(table.id > page.before)
         order = table.id.asc() if page.before is not None else table.id.desc()
-        async with self._engine.begin() as connection:
+        async with self._engine.connect() as connection:
             result = await connection.execute(query.order_by(order).limit(page.limit + 1))
             found = [_transaction(row) for row in result.mappings()]
         listed, has_more = found[: page.limit], len(found) > page.limit

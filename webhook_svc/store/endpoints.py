@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from chassis.database import transaction
 from chassis.errors import IdempotencyKeyReused, ResourceMissing
 from chassis.identity import Caller
 from chassis.ids import EndpointId, MerchantId, new_id
@@ -66,7 +67,7 @@ class EndpointStore:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """Everything inside commits together, or nothing does."""
-        async with self._engine.begin() as connection:
+        async with transaction(self._engine) as connection:
             yield connection
 
     async def use_key(

@@ -165,7 +165,7 @@ class DeliveryQueue:
         query = sa.select(webhook_endpoints).where(
             table.merchant_id.in_(merchant_ids), table.status == EndpointStatus.ENABLED
         )
-        async with self._engine.begin() as connection:
+        async with self._engine.connect() as connection:
             rows = (await connection.execute(query)).mappings().all()
         return [
             Endpoint(
