@@ -26,6 +26,7 @@ TRIES_MAX = 5
 BACKOFF_S_MAX = 10.0
 RECORDS_MAX = 500
 POLL_MS = 200
+LINGER_S = 0.02  # lets records gather: a batch costs far more than a record in it
 
 CONSUMED_EVENTS_DDL = """
 create table consumed_events (
@@ -102,11 +103,17 @@ class Consumer:
                 polled = await asyncio.to_thread(
                     consumer.poll, timeout_ms=POLL_MS, max_records=RECORDS_MAX
                 )
+                if not polled:
+                    continue
+                await self._apply([_record(row) for rows in polled.values() for row in rows])
+                offsets = {
+                    partition: OffsetAndMetadata(rows[-1].offset + 1, "", -1)
+                    for partition, rows in polled.items()
+                }
+                await asyncio.to_thread(consumer.commit, offsets)
                 for partition, rows in polled.items():
-                    await self._apply([_record(row) for row in rows])
-                    offset = OffsetAndMetadata(rows[-1].offset + 1, "", -1)
-                    await asyncio.to_thread(consumer.commit, {partition: offset})
                     self._measure_lag(consumer, partition, rows[-1].offset)
+                await asyncio.sleep(LINGER_S)
         finally:
             await asyncio.to_thread(consumer.close)
 
