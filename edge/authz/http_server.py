@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import ssl
 from collections.abc import Iterator
+from typing import cast
 
 import uvicorn
+from sqlalchemy.exc import SQLAlchemyError
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from chassis.identity import SPIFFE_PREFIX
 from edge.authz.app import AuthzApp
 from edge.authz.config import AuthzSettings
 from edge.authz.store import AuthzStore
 
+LOG = logging.getLogger(__name__)
 PRUNE_EVERY_S = 30.0
+EDGE_NAME = ("URI", SPIFFE_PREFIX + "edge")
 
 
 class HttpServer:
@@ -27,7 +34,7 @@ class HttpServer:
                 host=host,
                 port=int(port),
                 loop="none",
-                http="httptools",
+                http=_EdgeOnlyProtocol,
                 ws="none",
                 lifespan="off",
                 interface="asgi3",
@@ -66,7 +73,22 @@ class HttpServer:
     async def _prune(self) -> None:
         while True:
             await asyncio.sleep(PRUNE_EVERY_S)
-            await self._store.prune_nonces()
+            try:
+                await self._store.prune_nonces()
+            except SQLAlchemyError:
+                LOG.exception("nonces were not pruned")
+
+
+class _EdgeOnlyProtocol(HttpToolsProtocol):
+    """HTTP for the edge: others with a certificate of the mesh are hung up on."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Look at who connects."""
+        certificate = transport.get_extra_info("peercert") or {}
+        super().connection_made(cast("asyncio.Transport", transport))
+        if EDGE_NAME not in certificate.get("subjectAltName", ()):
+            LOG.warning("hung up on a stranger", extra={"subject": certificate.get("subject")})
+            transport.close()
 
 
 class _Server(uvicorn.Server):

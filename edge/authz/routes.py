@@ -11,6 +11,7 @@ from paymesh.intent.v1 import payment_intent_service_pb2
 from paymesh.txn.v1 import transaction_service_pb2
 from paymesh.webhook.v1 import event_service_pb2, webhook_endpoint_service_pb2
 
+from chassis.errors import ResourceMissing
 from edge.authz.strict_json import check_body, check_query, refuse_query
 
 SERVICES: tuple[ServiceDescriptor, ...] = (
@@ -55,9 +56,10 @@ ROUTES = _routes()
 
 
 def check_request(method: str, path: str, query: str, content: bytes) -> None:
-    """Check body and query of a request; what no route means is left to the transcoder's 404.
+    """Check body and query of a request.
 
-    Raises DomainErrors that name the field.
+    The transcoder reads some paths more leniently than we do, e.g. with a slash at the end; so what
+    was not checked here does not pass. Raises ResourceMissing, or DomainErrors that name the field.
     """
     for route in ROUTES:
         if route.method == method and route.path.fullmatch(path):
@@ -68,3 +70,4 @@ def check_request(method: str, path: str, query: str, content: bytes) -> None:
             if route.has_body:
                 check_body(route.message, content, route.bound)
             return
+    raise ResourceMissing("There is nothing at this path for this method.")

@@ -83,7 +83,7 @@ async def test_a_service_killed_among_200_payments_leaves_books_that_agree(
         else:
             assert status == "processing", intent_id
     settled = [await _settled(merchant, intent_id) for intent_id in paid]
-    assert settled.count("succeeded") > PAYMENTS // 3
+    assert settled.count("succeeded") >= PAYMENTS // 3
 
 
 async def test_a_service_that_is_down_answers_503_with_the_error_body(

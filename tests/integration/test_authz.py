@@ -1,0 +1,298 @@
+"""edge/authz as it runs: its own process, a real PostgreSQL, mutual TLS on both of its ports."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import grpc
+import pytest
+from paymesh.merchant.v1 import merchant_service_pb2, merchant_service_pb2_grpc, mode_pb2
+
+from chassis.identity import TokenVerifier
+from sandbox.platform.certificates import KEY_ID
+from sandbox.state import ROOT
+from tests.integration.authz_client import ACCOUNT, BODY, Authz, Keys, free_port
+from tests.integration.conftest import DatabaseServer
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+async def authz(
+    postgres: DatabaseServer, tls: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Authz]:
+    """Run edge/authz until the last test of this module."""
+    ports = [free_port() for _ in range(3)]
+    url = postgres.database("edge")
+    settings = {
+        "SERVICE_NAME": "authz",
+        "LISTEN": f"127.0.0.1:{ports[0]}",
+        "HTTP_LISTEN": f"127.0.0.1:{ports[1]}",
+        "METRICS_LISTEN": f"127.0.0.1:{ports[2]}",
+        "DATABASE_URL": url,
+        "TLS_CERTIFICATE": str(tls / "authz.crt"),
+        "TLS_KEY": str(tls / "authz.key"),
+        "TLS_CA": str(tls / "ca.crt"),
+        "JWKS_FILE": str(tls / "jwks.json"),
+        "JWT_KEY_FILE": str(tls / "jwt.key"),
+        "JWT_KEY_ID": KEY_ID,
+        "MASTER_KEY_FILE": str(tls / "master.key"),
+        "DRAIN_S": "1",
+    }
+    log = tmp_path_factory.mktemp("authz") / "authz.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: ASYNC220 returns at once
+            [sys.executable, "-m", "edge.authz"],
+            cwd=ROOT,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **{f"PAYMESH_{name}": value for name, value in settings.items()}},
+        )
+    try:
+        running = Authz(tls, settings["LISTEN"], f"https://localhost:{ports[1]}", url)
+        async with running.operator() as channel:
+            await asyncio.wait_for(channel.channel_ready(), 30)
+        yield running
+    finally:
+        process.terminate()
+        assert process.wait(timeout=15) == 0, log.read_text()
+
+
+async def test_a_signed_request_passes_with_a_token_of_its_merchant_and_mode(
+    authz: Authz, tls: Path
+) -> None:
+    keys = await authz.new_keys(mode_pb2.ModeEnum.live)
+
+    answer = await authz.ask(
+        "POST", "/payment-intents", BODY, keys.signed("POST", "/payment-intents", BODY)
+    )
+
+    assert answer.status == 200, answer.content
+    assert answer.headers["x-merchant-id"] == keys.merchant_id
+    caller = TokenVerifier(tls / "jwks.json").verify(
+        answer.headers["authorization"].removeprefix("Bearer ")
+    )
+    assert (caller.merchant_id, caller.mode, caller.request_id) == (
+        keys.merchant_id,
+        "live",
+        "req-1",
+    )
+
+
+async def test_a_refusal_is_the_one_error_body(authz: Authz) -> None:
+    answer = await authz.ask("GET", "/payment-intents", headers={"X-Request-Id": "req-2"})
+
+    assert answer.status == 401
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.error == {
+        "type": "authentication_error",
+        "code": "request_not_signed",
+        "message": answer.error["message"],
+        "param": "Authorization",
+        "requestId": "req-2",
+    }
+
+
+async def test_who_calls_is_settled_before_what_they_ask(authz: Authz) -> None:
+    keys = await authz.new_keys()
+    headers = keys.signed("POST", "/payment-intents", b"{}")
+
+    answer = await authz.ask("POST", "/payment-intents", b'{"colour":"red"}', headers)
+
+    assert (answer.status, answer.error["code"]) == (401, "signature_invalid")
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "code", "param"),
+    [
+        ("/payment-intents", b'{"colour":"red"}', "parameter_unknown", "colour"),
+        ("/payment-intents?amountInCents=5", BODY, "parameter_unknown", "amountInCents"),
+        (
+            "/payment-intents/pi_x/transactions",
+            b'{"type":"charge","card":{"number":4242424242424242}}',
+            "parameter_invalid",
+            "card.number",
+        ),
+        ("/payment-intents", b"amount=5", "body_not_json", None),
+    ],
+)
+async def test_a_signed_request_with_a_bad_body_is_refused_by_name(
+    authz: Authz, path: str, content: bytes, code: str, param: str | None
+) -> None:
+    keys = await authz.new_keys()
+
+    answer = await authz.ask("POST", path, content, keys.signed("POST", path, content))
+
+    assert answer.status == 400
+    assert (answer.error["code"], answer.error.get("param")) == (code, param)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/payment-intents/"),
+        ("POST", "/payment-intents/pi_x/transactions/"),
+        ("GET", "/payment-intents/pi_x/"),
+        ("PUT", "/payment-intents"),
+        ("GET", "/payment-intents/pi_x/nothing"),
+    ],
+)
+async def test_a_path_that_no_check_covers_does_not_pass(
+    authz: Authz, method: str, path: str
+) -> None:
+    """The transcoder ignores slashes at the end; such a body would pass unchecked."""
+    keys = await authz.new_keys()
+    content = b'{"colour":"red"}' if method == "POST" else b""
+
+    answer = await authz.ask(method, path, content, keys.signed(method, path, content))
+
+    assert (answer.status, answer.error["code"]) == (404, "resource_missing")
+
+
+async def test_a_header_that_is_there_twice_is_refused(authz: Authz) -> None:
+    keys = await authz.new_keys()
+    headers = keys.signed("GET", "/payment-intents")
+
+    answer = await authz.ask(
+        "GET", "/payment-intents", headers=[*headers.items(), ("X-Signature", "sha256=" + "0" * 64)]
+    )
+
+    assert (answer.status, answer.error["param"]) == (401, "X-Signature")
+
+
+async def test_one_of_many_requests_with_the_same_nonce_passes(authz: Authz) -> None:
+    keys = await authz.new_keys()
+    headers = keys.signed("GET", "/payment-intents")
+
+    answers = await asyncio.gather(
+        *(authz.ask("GET", "/payment-intents", headers=headers) for _ in range(10))
+    )
+
+    assert sorted(answer.status for answer in answers) == [200] + [401] * 9
+    assert {answer.error["code"] for answer in answers if answer.status == 401} == {"nonce_reused"}
+
+
+async def test_a_nonce_is_used_up_only_by_a_genuine_request(authz: Authz) -> None:
+    keys = await authz.new_keys()
+    nonce = str(uuid.uuid4())
+    genuine = keys.signed("GET", "/payment-intents", nonce=nonce)
+    forged = genuine | {"X-Signature": "sha256=" + "0" * 64}
+
+    refused = await authz.ask("GET", "/payment-intents", headers=forged)
+    passed = await authz.ask("GET", "/payment-intents", headers=genuine)
+
+    assert (refused.status, passed.status) == (401, 200)
+
+
+async def test_two_merchants_may_use_the_same_nonce(authz: Authz) -> None:
+    nonce = str(uuid.uuid4())
+
+    for _ in range(2):
+        keys = await authz.new_keys()
+        headers = keys.signed("GET", "/payment-intents", nonce=nonce)
+        assert (await authz.ask("GET", "/payment-intents", headers=headers)).status == 200
+
+
+async def test_a_revoked_key_stops_working(authz: Authz) -> None:
+    keys = await authz.new_keys()
+
+    async def status() -> int:
+        headers = keys.signed("GET", "/payment-intents")
+        return (await authz.ask("GET", "/payment-intents", headers=headers)).status
+
+    assert await status() == 200
+    async with authz.operator() as channel:
+        stub: Any = merchant_service_pb2_grpc.MerchantServiceStub(channel)
+        request = merchant_service_pb2.RevokeApiKeyRequest(api_key_id=keys.id)
+        first = await stub.RevokeApiKey(request, timeout=5)
+        again = await stub.RevokeApiKey(request, timeout=5)
+
+    assert first.api_key.expires == again.api_key.expires > 0
+    for _ in range(100):
+        if await status() == 401:
+            return
+        await asyncio.sleep(0.1)
+    pytest.fail("the revoked key still works")
+
+
+async def test_rolling_a_key_keeps_the_old_one_for_the_overlap(authz: Authz) -> None:
+    keys = await authz.new_keys(mode_pb2.ModeEnum.live)
+
+    async with authz.operator() as channel:
+        stub: Any = merchant_service_pb2_grpc.MerchantServiceStub(channel)
+        rolled = await stub.RollApiKey(
+            merchant_service_pb2.RollApiKeyRequest(api_key_id=keys.id), timeout=5
+        )
+        listed = await stub.ListApiKeys(
+            merchant_service_pb2.ListApiKeysRequest(merchant_id=keys.merchant_id), timeout=5
+        )
+
+    assert rolled.api_key.publishable_key.startswith("pk_live_")
+    assert rolled.secret_key.startswith("sk_live_")
+    assert [key.id for key in listed.api_keys] == [rolled.api_key.id, keys.id]
+    assert not listed.api_keys[0].HasField("expires")
+    assert listed.api_keys[1].HasField("expires")
+    fresh = Keys("", keys.merchant_id, rolled.api_key.publishable_key, rolled.secret_key)
+    for pair in (keys, fresh):
+        headers = pair.signed("GET", "/payment-intents")
+        assert (await authz.ask("GET", "/payment-intents", headers=headers)).status == 200
+
+
+async def test_secrets_and_bank_accounts_are_stored_encrypted_and_shown_masked(
+    authz: Authz,
+) -> None:
+    keys = await authz.new_keys()
+
+    async with authz.operator() as channel:
+        stub: Any = merchant_service_pb2_grpc.MerchantServiceStub(channel)
+        found = await stub.GetMerchant(
+            merchant_service_pb2.GetMerchantRequest(merchant_id=keys.merchant_id), timeout=5
+        )
+        listed = await stub.ListApiKeys(
+            merchant_service_pb2.ListApiKeysRequest(merchant_id=keys.merchant_id), timeout=5
+        )
+
+    assert found.merchant.bank_account.last4 == "5555"
+    assert ACCOUNT.account_number not in str(found)
+    assert keys.secret not in str(listed)
+    assert listed.api_keys[0].secret_last4 == keys.secret[-4:]
+    [stored] = authz.query(
+        "select m::text || k::text || encode(bank_account, 'escape') || encode(secret, 'escape') "
+        "from merchants m join api_keys k on k.merchant_id = m.id where m.id = %s",
+        keys.merchant_id,
+    )
+    for secret in (keys.secret, ACCOUNT.account_number, ACCOUNT.account_holder):
+        assert secret not in stored[0]
+        assert secret.encode().hex() not in stored[0]
+
+
+async def test_only_the_platform_team_may_manage_merchants(authz: Authz) -> None:
+    credentials = grpc.ssl_channel_credentials(
+        *((authz.tls / name).read_bytes() for name in ("ca.crt", "intent.key", "intent.crt"))
+    )
+    async with grpc.aio.secure_channel(authz.address, credentials) as channel:
+        stub: Any = merchant_service_pb2_grpc.MerchantServiceStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.GetMerchant(
+                merchant_service_pb2.GetMerchantRequest(merchant_id="mer_x"), timeout=5
+            )
+
+    assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_nobody_but_the_edge_is_answered(authz: Authz) -> None:
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await authz.ask("GET", "/payment-intents", certificate="webhook")
+    without = ssl.create_default_context(cafile=str(authz.tls / "ca.crt"))
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=without)) as session:
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await session.get(authz.http_url + "/payment-intents")
