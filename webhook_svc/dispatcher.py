@@ -89,7 +89,7 @@ class Dispatcher:
         )
         for claim in claims:
             self._in_flight[claim.endpoint_id] += 1
-            task = asyncio.create_task(self._deliver(claim), name="delivery")
+            task = asyncio.create_task(self.deliver(claim), name="delivery")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return len(claims)
@@ -98,7 +98,8 @@ class Dispatcher:
         """Wait for everything that is being sent."""
         await asyncio.gather(*self._tasks)
 
-    async def _deliver(self, claim: Claim) -> None:
+    async def deliver(self, claim: Claim) -> None:
+        """Send a claimed delivery and write down what came of it."""
         try:
             made = await self._sender.send(claim)
             await self._queue.settlements.submit(self._settlement(claim, made))
