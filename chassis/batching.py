@@ -23,9 +23,9 @@ class Coalescer(Generic[Item, Result]):
     """Collects items while a flush is in flight, and flushes them together when it is done.
 
     flush: takes 1 to `items_max` items and returns one verdict each, in order: a result, or the
-        DomainError that this item's caller gets. If it raises for more than one item, each is
-        tried again alone, so one bad item does not fail its neighbours; it must therefore be safe
-        to repeat.
+        DomainError that this item's caller gets. A DomainError that it raises is every item's. If
+        it raises anything else for more than one item, each is tried again alone, so one bad item
+        does not fail its neighbours; it must therefore be safe to repeat.
     linger_s: how long to wait for more when several are waiting already; a lone item never waits.
     waiting_max: more waiting items than this are refused with Overloaded.
     """
@@ -93,6 +93,8 @@ class Coalescer(Generic[Item, Result]):
         [outcome] = flushed
         if not isinstance(outcome, BaseException):
             return outcome
+        if isinstance(outcome, DomainError):
+            return [outcome] * len(items)
         if len(items) == 1:
             return [outcome]
         return [verdict for item in items for verdict in await self._verdicts([item])]

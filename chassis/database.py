@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import importlib.util
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+import logging
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import alembic.command
@@ -14,9 +15,13 @@ import alembic.config
 import alembic.context
 import orjson
 import sqlalchemy
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from chassis.config import ServiceSettings
+from chassis.errors import ServiceUnavailable
+
+LOG = logging.getLogger(__name__)
 
 MIGRATION_LOCK = 0x7061796D657368  # "paymesh"; one migration at a time per database
 
@@ -47,9 +52,14 @@ def create_engine(settings: ServiceSettings, *, connections_max: int = 5) -> Asy
 
 @asynccontextmanager
 async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """Everything that runs on the connection commits together, or nothing does."""
-    async with engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
-        yield connection
+    """Everything that runs on the connection commits together, or nothing does.
+
+    Raises as `fetch` does.
+    """
+    options = engine.execution_options(isolation_level="READ COMMITTED")
+    with _told_when_away():
+        async with options.begin() as connection:
+            yield connection
 
 
 async def run_batch(
@@ -58,19 +68,33 @@ async def run_batch(
     """Run one statement over a set of items and return its rows; it commits whole or not at all.
 
     The items are the one JSON parameter `:items`, to be read by
-    `jsonb_to_recordset(cast(:items as jsonb)) as item(…)`. Bytes travel as base64 text.
+    `jsonb_to_recordset(cast(:items as jsonb)) as item(…)`. Bytes travel as base64 text. Raises as
+    `fetch` does.
     """
     encoded = orjson.dumps(items, default=_json_value).decode()
-    async with engine.connect() as connection:
-        result = await connection.execute(_statement(sql), {"items": encoded, **parameters})
-        return result.mappings().all() if result.returns_rows else ()
+    return await fetch(engine, sql, items=encoded, **parameters)
 
 
 async def fetch(engine: AsyncEngine, sql: str, **parameters: object) -> Sequence[Row]:
-    """Run one statement and return its rows; it commits whole or not at all."""
-    async with engine.connect() as connection:
-        result = await connection.execute(_statement(sql), parameters)
-        return result.mappings().all() if result.returns_rows else ()
+    """Run one statement and return its rows; it commits whole or not at all.
+
+    Raises ServiceUnavailable when the database is away; then it may have been committed.
+    """
+    with _told_when_away():
+        async with engine.connect() as connection:
+            result = await connection.execute(_statement(sql), parameters)
+            return result.mappings().all() if result.returns_rows else ()
+
+
+@contextmanager
+def _told_when_away() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError) as away:
+        LOG.warning("the database is away", exc_info=True)
+        raise ServiceUnavailable(
+            "A part of paymesh is out of service for now. Repeat the request."
+        ) from away
 
 
 _statements: dict[str, sqlalchemy.TextClause] = {}

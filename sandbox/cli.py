@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shlex
+import signal
 import urllib.request
 import uuid
 from pathlib import Path
@@ -218,6 +219,7 @@ def _running(state: StateDir) -> dict[str, Any]:
 
 
 def _up(state: StateDir) -> dict[str, Any]:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with console.status("starting") as display:
             return control.up(state, display.update)

@@ -7,9 +7,8 @@ import logging
 from collections import Counter
 from typing import Protocol
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from chassis.clock import Clock
+from chassis.errors import ServiceUnavailable
 from webhook_svc.domain.delivery import DeliveryStatus, Try, draw_jitter, next_attempt
 from webhook_svc.store.queue import Claim, DeliveryQueue, Settlement
 
@@ -68,8 +67,7 @@ class Dispatcher:
             self._wake.clear()
             try:
                 claimed = await self.work()
-            except (SQLAlchemyError, OSError):
-                LOG.warning("the database is away", exc_info=True)
+            except ServiceUnavailable:
                 claimed = 0
             if claimed == 0:
                 await self._pause()
@@ -105,6 +103,9 @@ class Dispatcher:
             await self._queue.settlements.submit(self._settlement(claim, made))
             if made.is_gone:
                 await self._queue.disable(claim)
+        except ServiceUnavailable:
+            # Nothing is written, so it is sent once more when its lease is over.
+            LOG.warning("a try could not be noted", extra={"delivery_id": claim.id})
         finally:
             self._in_flight[claim.endpoint_id] -= 1
             if not self._in_flight[claim.endpoint_id]:

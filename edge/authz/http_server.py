@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import cast
 
 import uvicorn
-from sqlalchemy.exc import SQLAlchemyError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from chassis.errors import ServiceUnavailable
 from chassis.identity import SPIFFE_PREFIX
 from edge.authz.app import AuthzApp
 from edge.authz.config import AuthzSettings
@@ -75,8 +75,8 @@ class HttpServer:
             await asyncio.sleep(PRUNE_EVERY_S)
             try:
                 await self._store.prune_nonces()
-            except SQLAlchemyError:
-                LOG.exception("nonces were not pruned")
+            except ServiceUnavailable:
+                LOG.warning("nonces were not pruned")
 
 
 class _EdgeOnlyProtocol(HttpToolsProtocol):

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from chassis.batching import Coalescer
-from chassis.errors import Overloaded, ResourceMissing
+from chassis.errors import Overloaded, ResourceMissing, ServiceUnavailable
 
 
 class Flushes:
@@ -68,6 +68,23 @@ async def test_one_bad_item_does_not_fail_its_neighbours() -> None:
     assert results[0] == 20
     assert isinstance(results[1], ValueError)
     assert results[2] == 40
+
+
+async def test_what_is_away_is_away_for_every_item_and_not_asked_again() -> None:
+    batches = []
+
+    async def away(items: Sequence[int]) -> list[int]:
+        batches.append(list(items))
+        raise ServiceUnavailable("away")
+
+    coalescer: Coalescer[int, int] = Coalescer("t", away)
+
+    results = await asyncio.gather(
+        *(coalescer.submit(item) for item in (1, 2, 3)), return_exceptions=True
+    )
+
+    assert all(isinstance(result, ServiceUnavailable) for result in results)
+    assert batches == [[1, 2, 3]]
 
 
 async def test_a_caller_that_goes_away_does_not_disturb_the_batch() -> None:
