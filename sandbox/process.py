@@ -120,7 +120,8 @@ class Process:
     async def _watch(self) -> None:
         while True:
             try:
-                is_healthy = await asyncio.wait_for(self.spec.is_healthy(), 5)
+                async with asyncio.timeout(5):
+                    is_healthy = await self.spec.is_healthy()
             except (OSError, TimeoutError):
                 is_healthy = False
             if is_healthy:

@@ -24,7 +24,6 @@ SETTINGS = {
     "max_wal_size": "1GB",
     "max_replication_slots": "20",
     "max_wal_senders": "20",
-    "wal_compression": "pglz",
     "max_slot_wal_keep_size": "20GB",
     "log_min_duration_statement": "1000",
     "timezone": "UTC",

@@ -220,6 +220,20 @@ async def test_a_network_that_is_down_takes_nothing_and_comes_back(simulator: Si
     assert len(books) == 2, "the books did not survive the restart"
 
 
+async def test_a_pool_stops_at_any_moment_of_its_start(simulator: Simulator) -> None:
+    with simulator.running():
+        async with _pool(simulator):
+            pass
+        for steps in range(60):
+            pool = NetworkPool(
+                simulator.name, [simulator.address], timeout_s=TIMEOUT_S, connections=4
+            )
+            await pool.start()
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            await asyncio.wait_for(pool.stop(), 20)
+
+
 async def test_more_than_may_be_in_flight_are_refused(simulator: Simulator) -> None:
     pool = NetworkPool(
         simulator.name, [simulator.address], timeout_s=TIMEOUT_S, connections=1, in_flight_max=3

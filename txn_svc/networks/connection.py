@@ -32,6 +32,7 @@ from txn_svc.networks.messages import (
 LOG = logging.getLogger(__name__)
 STAN_MAX = 999_999
 ECHO_IDLE_S = 10.0
+CONNECT_S = 10.0
 ALPHANUMERIC = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 UNMATCHED_KEPT_MAX = 1000
 
@@ -91,7 +92,9 @@ class Connection:
 
     async def run(self, host: str, port: int, signed_on: Callable[[], None]) -> None:
         """Connect, sign on and read until the connection ends. Raises OSError."""
-        reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 10)
+        # asyncio.wait_for loses a cancellation that meets its result (Python 3.11).
+        async with asyncio.timeout(CONNECT_S):
+            reader, writer = await asyncio.open_connection(host, port)
         self._writer = writer
         try:
             async with asyncio.TaskGroup() as group:
@@ -143,7 +146,8 @@ class Connection:
         self._pending[key] = future
         try:
             writer.write(frame(message))
-            return await asyncio.wait_for(future, self._timeout_s)
+            async with asyncio.timeout(self._timeout_s):
+                return await future
         except TimeoutError:
             raise NoAnswer from None
         finally:

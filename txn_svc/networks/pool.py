@@ -83,6 +83,7 @@ class NetworkPool:
             for number, address in enumerate(addresses * connections, start=1)
         ]
         self._tasks: list[asyncio.Task[None]] = []
+        self._is_stopping = False
 
     @property
     def unmatched(self) -> list[dict[str, str]]:
@@ -98,6 +99,7 @@ class NetworkPool:
 
     async def stop(self) -> None:
         """Sign off and close."""
+        self._is_stopping = True
         await asyncio.gather(*(connection.sign_off() for _, connection in self._connections))
         for task in self._tasks:
             task.cancel()
@@ -123,7 +125,8 @@ class NetworkPool:
             backoff_s = BACKOFF_S_MIN
             LOG.info("signed on", extra={"network": self.name, "address": address})
 
-        while True:
+        # One that breaks while it is canceled tells of the break alone, so the flag counts too.
+        while not self._is_stopping:
             try:
                 await connection.run(host, int(port), signed_on)
             except OSError as error:
