@@ -92,13 +92,12 @@ async def _content(receive: Receive) -> bytes:
 
 async def _refuse(send: Send, error: DomainError, request_id: str) -> None:
     LOG.info("refused", extra={"reason": error.reason, "param": error.param})
-    await _send(send, RENDERINGS[error.kind].http_status, public_error(error, request_id))
-
-
-async def _send(send: Send, status: int, body: bytes) -> None:
+    body = public_error(error, request_id)
     headers = [
         (b"content-type", b"application/json"),
+        (b"x-paymesh-code", error.reason.lower().encode()),  # for Envoy's access log
         (b"content-length", str(len(body)).encode()),
     ]
+    status = RENDERINGS[error.kind].http_status
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

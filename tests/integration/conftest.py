@@ -1,15 +1,17 @@
-"""Real parts for integration tests: one PostgreSQL for all, a fresh database for each who asks."""
+"""Real parts for integration tests: one PostgreSQL, a fresh database for each, edge/authz, keys."""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -17,9 +19,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from sandbox.platform.certificates import issue
+from sandbox.platform.certificates import KEY_ID, issue
 from sandbox.platform.postgres import Postgres
-from sandbox.state import ROLES
+from sandbox.state import ROLES, ROOT
+from tests.integration.authz_client import Authz, free_port
 
 START_S_MAX = 30.0
 
@@ -49,7 +52,7 @@ def postgres() -> Iterator[DatabaseServer]:
     folder = Path(tempfile.mkdtemp(prefix="paymesh-postgres-"))
     folder.chmod(0o755)  # root's server runs as a user who must be let in
     passwords = {role: secrets.token_hex(8) for role in ROLES}
-    server = Postgres(folder / "postgres", _free_port(), passwords)
+    server = Postgres(folder / "postgres", free_port(), passwords)
     process = None
     try:
         server.prepare()
@@ -69,6 +72,47 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tls")
     issue(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+async def authz(
+    postgres: DatabaseServer, tls: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Authz]:
+    """Run edge/authz until the last test."""
+    ports = [free_port() for _ in range(3)]
+    url = postgres.database("edge")
+    settings = {
+        "SERVICE_NAME": "authz",
+        "LISTEN": f"127.0.0.1:{ports[0]}",
+        "HTTP_LISTEN": f"127.0.0.1:{ports[1]}",
+        "METRICS_LISTEN": f"127.0.0.1:{ports[2]}",
+        "DATABASE_URL": url,
+        "TLS_CERTIFICATE": str(tls / "authz.crt"),
+        "TLS_KEY": str(tls / "authz.key"),
+        "TLS_CA": str(tls / "ca.crt"),
+        "JWKS_FILE": str(tls / "jwks.json"),
+        "JWT_KEY_FILE": str(tls / "jwt.key"),
+        "JWT_KEY_ID": KEY_ID,
+        "MASTER_KEY_FILE": str(tls / "master.key"),
+        "DRAIN_S": "1",
+    }
+    log = tmp_path_factory.mktemp("authz") / "authz.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: ASYNC220 returns at once
+            [sys.executable, "-m", "edge.authz"],
+            cwd=ROOT,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **{f"PAYMESH_{name}": value for name, value in settings.items()}},
+        )
+    try:
+        running = Authz(tls, settings["LISTEN"], f"https://localhost:{ports[1]}", url)
+        async with running.operator() as channel:
+            await asyncio.wait_for(channel.channel_ready(), 30)
+        yield running
+    finally:
+        process.terminate()
+        assert process.wait(timeout=15) == 0, log.read_text()
 
 
 def _start(server: Postgres, log: Path) -> subprocess.Popen[bytes]:
@@ -108,10 +152,3 @@ def _create_roles(server: Postgres, passwords: dict[str, str]) -> None:
                         sql.Identifier(role), replication, sql.Literal(passwords[role])
                     )
                 )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

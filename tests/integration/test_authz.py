@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
-import subprocess
-import sys
 import uuid
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,53 +14,9 @@ import pytest
 from paymesh.merchant.v1 import merchant_service_pb2, merchant_service_pb2_grpc, mode_pb2
 
 from chassis.identity import TokenVerifier
-from sandbox.platform.certificates import KEY_ID
-from sandbox.state import ROOT
-from tests.integration.authz_client import ACCOUNT, BODY, Authz, Keys, free_port
-from tests.integration.conftest import DatabaseServer
+from tests.integration.authz_client import ACCOUNT, BODY, Authz, Keys
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-async def authz(
-    postgres: DatabaseServer, tls: Path, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Authz]:
-    """Run edge/authz until the last test of this module."""
-    ports = [free_port() for _ in range(3)]
-    url = postgres.database("edge")
-    settings = {
-        "SERVICE_NAME": "authz",
-        "LISTEN": f"127.0.0.1:{ports[0]}",
-        "HTTP_LISTEN": f"127.0.0.1:{ports[1]}",
-        "METRICS_LISTEN": f"127.0.0.1:{ports[2]}",
-        "DATABASE_URL": url,
-        "TLS_CERTIFICATE": str(tls / "authz.crt"),
-        "TLS_KEY": str(tls / "authz.key"),
-        "TLS_CA": str(tls / "ca.crt"),
-        "JWKS_FILE": str(tls / "jwks.json"),
-        "JWT_KEY_FILE": str(tls / "jwt.key"),
-        "JWT_KEY_ID": KEY_ID,
-        "MASTER_KEY_FILE": str(tls / "master.key"),
-        "DRAIN_S": "1",
-    }
-    log = tmp_path_factory.mktemp("authz") / "authz.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: ASYNC220 returns at once
-            [sys.executable, "-m", "edge.authz"],
-            cwd=ROOT,
-            stdout=output,
-            stderr=output,
-            env={**os.environ, **{f"PAYMESH_{name}": value for name, value in settings.items()}},
-        )
-    try:
-        running = Authz(tls, settings["LISTEN"], f"https://localhost:{ports[1]}", url)
-        async with running.operator() as channel:
-            await asyncio.wait_for(channel.channel_ready(), 30)
-        yield running
-    finally:
-        process.terminate()
-        assert process.wait(timeout=15) == 0, log.read_text()
 
 
 async def test_a_signed_request_passes_with_a_token_of_its_merchant_and_mode(

@@ -1,0 +1,250 @@
+"""The edge's configuration in a real Envoy, with the real edge/authz behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.integration.authz_client import Answer, Authz, free_port
+from tests.integration.edge_parts import (
+    CARD_NUMBER,
+    INTENTS,
+    Edge,
+    running_edge,
+)
+
+pytestmark = pytest.mark.integration
+
+GOOD = json.dumps({"amountInCents": 1099, "currency": "usd"}).encode()
+
+
+@pytest.fixture(scope="module")
+async def edge(
+    authz: Authz, tls: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Edge]:
+    """Run Envoy before edge/authz and one service; the other two are out of service."""
+    folder = tmp_path_factory.mktemp("envoy")
+    authz_port = authz.http_url.rpartition(":")[2]
+    async with running_edge(tls, folder, authz_port, await authz.new_keys()) as running:
+        yield running
+
+
+def _error(content: bytes) -> dict[str, str]:
+    """Return the error object, after checking that the body is the one error body."""
+    body = json.loads(content)
+    assert list(body) == ["error"], body
+    error: dict[str, str] = body["error"]
+    assert set(error) - {"param"} == {"type", "code", "message", "requestId"}, error
+    assert all(isinstance(value, str) and value for value in error.values()), error
+    return error
+
+
+@pytest.mark.parametrize(
+    ("intent", "status", "code", "param"),
+    [
+        ("pi_invalid", 400, "parameter_invalid", "card.number"),
+        ("pi_crash", 500, "internal_error", None),
+        ("pi_away", 503, "service_unavailable", None),
+        ("pi_bare", 503, "service_unavailable", None),
+    ],
+)
+async def test_what_a_service_raises_becomes_the_one_error_body(
+    edge: Edge, intent: str, status: int, code: str, param: str | None
+) -> None:
+    answer = await edge.call("GET", f"/payment-intents/{intent}")
+
+    error = _error(answer.content)
+    assert answer.status == status
+    assert (error["code"], error.get("param")) == (code, param)
+    assert error["type"] == ("invalid_request_error" if status == 400 else "api_error")
+    assert error["requestId"] == answer.headers["request-id"]
+    assert answer.headers["content-type"] == "application/json"
+    assert not {name for name in answer.headers if name.startswith(("grpc-", "x-paymesh", "x-env"))}
+    for secret in (CARD_NUMBER.encode(), b"inner detail"):
+        assert secret not in answer.content
+
+
+async def test_a_service_is_told_who_calls_and_never_the_key(edge: Edge) -> None:
+    answer = await edge.call(
+        "GET", "/payment-intents/pi_1", headers={"X-Merchant-Id": "mer_other", "X-Request-Id": "y"}
+    )
+
+    assert answer.status == 200
+    assert edge.intents.callers[-1] == (edge.keys.merchant_id, "test", answer.headers["request-id"])
+    seen = edge.intents.metadata[-1]
+    assert seen["x-merchant-id"] == edge.keys.merchant_id
+    assert edge.keys.publishable not in str(seen)
+
+
+async def test_a_read_is_repeated_and_a_write_is_not(edge: Edge) -> None:
+    body = GOOD[:-1] + b',"description":"away"}'
+    before = len(edge.intents.callers)
+
+    read = await edge.call("GET", "/payment-intents/pi_away")
+    after_read = len(edge.intents.callers)
+    write = await edge.call("POST", "/payment-intents", body)
+
+    assert (read.status, write.status) == (503, 503)
+    assert (after_read - before, len(edge.intents.callers) - after_read) == (3, 1)
+
+
+async def test_a_replay_is_told(edge: Edge) -> None:
+    for description, replayed in (("fresh", None), ("again", "true")):
+        body = GOOD[:-1] + f',"description":"{description}"}}'.encode()
+        answer = await edge.call("POST", "/payment-intents", body)
+        assert answer.status == 200
+        assert answer.headers.get("idempotent-replayed") == replayed
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/events"), ("POST", "/payment-intents/pi_1/transactions")]
+)
+async def test_a_service_that_is_away_is_told_so(edge: Edge, method: str, path: str) -> None:
+    answer = await edge.call(method, path)
+
+    assert answer.status == 503
+    assert _error(answer.content)["code"] == "service_unavailable"
+
+
+async def test_without_edge_authz_nothing_passes(authz: Authz, tls: Path, tmp_path: Path) -> None:
+    async with running_edge(tls, tmp_path, str(free_port()), await authz.new_keys()) as edge:
+        answer = await edge.call("GET", "/payment-intents/pi_1")
+
+        assert answer.status == 503
+        assert _error(answer.content)["code"] == "service_unavailable"
+        assert edge.intents.callers == []
+
+
+async def test_a_body_over_the_limit_is_refused_before_any_check(edge: Edge) -> None:
+    answer = await edge.send("POST", "/payment-intents", b" " * 65_537)
+
+    assert answer.status == 413
+    assert _error(answer.content)["code"] == "request_too_large"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/nothing"),
+        ("GET", "/payment-intentsX"),
+        ("PUT", "/payment-intents"),
+        ("TRACE", "/payment-intents"),
+        ("POST", "/payment-intents/"),
+        ("POST", f"/{INTENTS}/CreatePaymentIntent"),
+    ],
+)
+async def test_a_path_without_a_meaning_reaches_no_service(
+    edge: Edge, method: str, path: str
+) -> None:
+    before = len(edge.intents.callers)
+
+    answer = await edge.call(method, path, GOOD if method == "POST" else b"")
+
+    assert answer.status == 404
+    assert _error(answer.content)["code"] == "resource_missing"
+    assert len(edge.intents.callers) == before
+
+
+REQUEST = b"GET /payment-intents HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        (b"FOO /payment-intents", 400),
+        (b"GET /payment-intents/\x80", 400),
+        (b"GET /payment-intents/\x7f", 400),
+        (b"GET /payment-intents/a%2Fb", 400),
+        (b"GET /payment-intents#frag", 400),
+        (b"GET *", 400),
+        (b'GET /payment-intents?{}|^"<>`', 401),
+        (b"GET /payment-intents/../events", 401),
+        (b"GET //payment-intents//x", 401),
+        (b"CONNECT a:1", 404),
+    ],
+)
+async def test_a_request_line_that_no_client_sends_gets_the_one_error_body(
+    edge: Edge, request_line: bytes, status: int
+) -> None:
+    found, content = await edge.raw(
+        REQUEST.replace(b"GET /payment-intents", request_line) + b"\r\n"
+    )
+
+    assert found == status
+    _error(content)
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [
+        (b"x_under: 1", 400),
+        (b"Content-Length: 5\r\nTransfer-Encoding: chunked", 400),
+        (b"authorization: Bearer \xff\x80", 401),
+        (b"x-signature: sha256=\xff", 401),
+        (b"content-type: application/grpc", 415),
+        (b"content-type: application/grpc-web", 415),
+        (b"content-type: APPLICATION/GRPC+proto", 415),
+    ],
+)
+async def test_a_header_that_no_client_sends_gets_the_one_error_body(
+    edge: Edge, header: bytes, status: int
+) -> None:
+    found, content = await edge.raw(REQUEST + header + b"\r\n\r\n")
+
+    assert found == status
+    _error(content)
+
+
+async def test_the_access_log_tells_what_happened_and_no_secrets(edge: Edge) -> None:
+    passed = await edge.call("GET", "/payment-intents/pi_1")
+    failed = await edge.call("GET", "/payment-intents/pi_invalid")
+    refused = await edge.call("GET", f"/payment-intents?number={CARD_NUMBER}")
+    ids = [answer.headers["request-id"] for answer in (passed, failed, refused)]
+
+    rows = await asyncio.wait_for(edge.logged(ids), 10)
+
+    merchant_id = edge.keys.merchant_id
+    assert [row["status"] for row in rows] == [200, 400, 400]
+    assert [row.get("error_code") for row in rows] == [
+        None,
+        "parameter_invalid",
+        "parameter_unknown",
+    ]
+    assert [row.get("merchant_id") for row in rows] == [merchant_id, merchant_id, None]
+    assert [row["path"] for row in rows][2] == "/payment-intents"
+    text = edge.access_log_text()
+    for secret in (CARD_NUMBER, edge.keys.publishable, edge.keys.secret, "Bearer", "sha256="):
+        assert secret not in text
+
+
+async def test_each_merchant_has_a_bucket_and_is_told_when_to_retry(
+    edge: Edge, authz: Authz
+) -> None:
+    greedy = await authz.new_keys()
+    limited: list[Answer] = []
+
+    async def knock(session: aiohttp.ClientSession) -> None:
+        for _ in range(60):
+            path = "/payment-intents/pi_1"
+            async with session.get(edge.url + path, headers=greedy.signed("GET", path)) as answer:
+                if answer.status == 429:
+                    found = {name.lower(): value for name, value in answer.headers.items()}
+                    limited.append(Answer(429, found, await answer.read()))
+            if limited:
+                return
+
+    trust = ssl.create_default_context(cafile=str(edge.tls / "ca.crt"))
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust)) as session:
+        await asyncio.gather(*(knock(session) for _ in range(48)))
+
+    assert limited, "2,880 requests met no limit"
+    assert int(limited[0].headers["retry-after"]) >= 1
+    error = _error(limited[0].content)
+    assert (error["type"], error["code"]) == ("rate_limit_error", "rate_limited")
+    assert (await edge.call("GET", "/payment-intents/pi_1")).status == 200
