@@ -96,6 +96,7 @@ class Connection:
         async with asyncio.timeout(CONNECT_S):
             reader, writer = await asyncio.open_connection(host, port)
         self._writer = writer
+        reason = "closed"
         try:
             async with asyncio.TaskGroup() as group:
                 reading = group.create_task(self._read(reader))
@@ -105,9 +106,11 @@ class Connection:
                 echoing = group.create_task(self._echo())
                 await asyncio.wait([reading, echoing], return_when=asyncio.FIRST_COMPLETED)
         except* (OSError, EOFError, NoAnswer, NotSent) as ended:
-            raise ConnectionError(str(ended.exceptions[0])) from None
+            reason = repr(ended.exceptions[0])
         finally:
             self._close()
+        # Raised here and not above, where releases of Python differ in what comes out.
+        raise ConnectionError(reason)
 
     async def sign_off(self) -> None:
         """Tell the network that we leave."""
