@@ -42,8 +42,8 @@ def print_saturation(
     """Print the rate, and CPU microseconds per answered request by process."""
     answered = sum(result.ok for result in results)
     seconds = max(sum(result.latency_s for result in results) / 64, 1e-9)
-    refused = len(results) - answered
-    title = f"{kind} at saturation: {answered / seconds:,.0f} requests/s, {refused} not 200"
+    others = Counter(result.status for result in results if not result.ok)
+    title = f"{kind} at saturation: {answered / seconds:,.0f} requests/s, not 200: {dict(others)}"
     table = Table("process", "CPU µs per request", title=title)
     for name, used in sorted(spent.cpu_s.items(), key=lambda row: -row[1]):
         table.add_row(name, f"{used / answered * 1e6:,.0f}")

@@ -9,9 +9,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-CREATE = json.dumps(
-    {"amountInCents": 1099, "currency": "usd", "description": "Order 1234"}
-).encode()
+FOR = "Order for "
 CHARGE = json.dumps(
     {
         "type": "charge",
@@ -40,7 +38,10 @@ class Request:
 
 def create(edge: str, merchant: Merchant) -> Request:
     """Return the creation of a payment intent."""
-    return _signed(edge, merchant, "POST", "/payment-intents", CREATE)
+    # The answer repeats the description, which is how an answer is known for whom it is.
+    description = FOR + merchant.publishable_key
+    body = {"amountInCents": 1099, "currency": "usd", "description": description}
+    return _signed(edge, merchant, "POST", "/payment-intents", json.dumps(body).encode())
 
 
 def charge(edge: str, merchant: Merchant, intent_id: str) -> Request:

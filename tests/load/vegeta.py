@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.load.requests import Request
+from tests.load.requests import FOR, Request
 
 MODULE = "github.com/tsenart/vegeta/v12@v12.13.0"
 
@@ -29,7 +29,7 @@ class Attack:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One answer."""
+    """One answer. publishable_key: for whom an intent was created; empty on anything else."""
 
     kind: str
     publishable_key: str
@@ -59,7 +59,7 @@ class Vegeta:
             )
 
     def attack(self, attack: Attack) -> list[Result]:
-        """Send the requests and return the answers, in the order of their sending."""
+        """Send the requests and return the answers."""
         targets, binary = self._folder / "targets.json", self._folder / "results.bin"
         with targets.open("w") as file:
             for request in attack.requests:
@@ -80,9 +80,9 @@ class Vegeta:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode and "no targets to attack" not in done.stderr:
             sys.exit(f"vegeta: {done.stderr}")
-        return self._results(binary, attack.requests)
+        return self._results(binary)
 
-    def _results(self, binary: Path, requests: list[Request]) -> list[Result]:
+    def _results(self, binary: Path) -> list[Result]:
         encoded = subprocess.run(
             [str(self._program), "encode", "-to=json", str(binary)],
             check=True,
@@ -91,7 +91,7 @@ class Vegeta:
         rows = [json.loads(line) for line in encoded.splitlines()]
         # An attack that ran out of targets ends with one result that was never sent.
         rows = [row for row in rows if row["url"]]
-        return [_result(row, requests[row["seq"]]) for row in sorted(rows, key=lambda r: r["seq"])]
+        return [_result(row) for row in rows]
 
 
 def _target(request: Request) -> str:
@@ -105,16 +105,18 @@ def _target(request: Request) -> str:
     )
 
 
-def _result(row: dict[str, Any], request: Request) -> Result:
+def _result(row: dict[str, Any]) -> Result:
     content = base64.b64decode(row["body"] or "")
     if row["method"] == "GET":
         kind = "read"
     else:
         kind = "charge" if row["url"].endswith("/transactions") else "create"
+    body: Any = json.loads(content) if row["code"] == 200 else content.decode(errors="replace")
+    is_created = kind == "create" and row["code"] == 200
     return Result(
         kind=kind,
-        publishable_key=request.headers["Authorization"].removeprefix("Bearer "),
+        publishable_key=body["description"].removeprefix(FOR) if is_created else "",
         status=row["code"],
         latency_s=row["latency"] / 1e9,
-        body=json.loads(content) if row["code"] == 200 else content.decode(errors="replace"),
+        body=body,
     )
