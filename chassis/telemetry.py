@@ -146,14 +146,6 @@ def _mask_card_number(found: re.Match[str]) -> str:
     return "[card number]" if is_card_number else found[0]
 
 
-def trace_headers() -> Sequence[tuple[str, str]]:
-    """Return the metadata that carries the current span to another service, if it is sampled."""
-    span = trace.get_current_span().get_span_context()
-    if not (span.is_valid and span.trace_flags.sampled):
-        return ()
-    return (("traceparent", f"00-{span.trace_id:032x}-{span.span_id:016x}-01"),)
-
-
 def span_parent(metadata: Mapping[str, str | bytes]) -> trace.SpanContext | None:
     """Return the caller's sampled span from `traceparent` (W3C Trace Context), if there is one."""
     header = metadata.get("traceparent")

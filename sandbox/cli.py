@@ -219,7 +219,9 @@ def _running(state: StateDir) -> dict[str, Any]:
 
 
 def _up(state: StateDir) -> dict[str, Any]:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Ctrl-C must work also where a shell started us in the background and ignores it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         with console.status("starting") as display:
             return control.up(state, display.update)

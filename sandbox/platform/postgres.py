@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import os
 import shutil
@@ -156,13 +155,3 @@ async def _create_role(
                 sql.Identifier(role), replication, sql.Literal(password)
             )
         )
-
-
-async def wait_until_healthy(postgres: Postgres, tries: int = 100) -> None:
-    """Wait for a server that was started outside of the supervisor."""
-    check = postgres.spec().is_healthy
-    for _ in range(tries):
-        if await check():
-            return
-        await asyncio.sleep(0.1)
-    raise TimeoutError("PostgreSQL did not start")
