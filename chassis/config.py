@@ -40,6 +40,8 @@ class ServiceSettings(BaseSettings):
     """An OTLP collector, "host:port"; without it and `trace_file` no spans are exported."""
     trace_file: Path | None = None
     """A file that gets finished spans, one JSON object a line."""
+    trace_ratio: float = 0.01
+    """Which part of the requests is traced, 0 to 1, where the caller has not decided it."""
     drain_s: float = 35.0
     """How long requests in flight may still take after SIGTERM: longer than any network timeout."""
 

@@ -195,11 +195,9 @@ async def _traced(
     request: Any,
     context: Context,
 ) -> Any:
-    """Run the handler, inside a span if the caller's own is sampled."""
+    """Run the handler inside a span, which is the caller's child if its own is sampled."""
     parent = telemetry.span_parent(metadata)
-    if parent is None:
-        return await inner(request, context)
-    outer = trace.set_span_in_context(trace.NonRecordingSpan(parent))
+    outer = trace.set_span_in_context(trace.NonRecordingSpan(parent)) if parent else None
     with telemetry.tracer.start_as_current_span(
         method.removeprefix("/"), outer, trace.SpanKind.SERVER, record_exception=False
     ):

@@ -22,7 +22,7 @@ from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, V
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from prometheus_client import start_http_server
 
 from chassis.config import ServiceSettings
@@ -57,7 +57,9 @@ def configure(settings: ServiceSettings) -> None:
     """Set logs, traces and metrics up for this process."""
     configure_logs(settings.service_name, settings.log_level)
     resource = Resource.create({"service.name": settings.service_name})
-    provider = TracerProvider(resource=resource, sampler=ParentBased(ALWAYS_OFF))
+    provider = TracerProvider(
+        resource=resource, sampler=ParentBased(TraceIdRatioBased(settings.trace_ratio))
+    )
     if settings.trace_endpoint:
         exporter = OTLPSpanExporter(endpoint=settings.trace_endpoint, insecure=False)
         provider.add_span_processor(BatchSpanProcessor(exporter))

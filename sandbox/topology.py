@@ -135,6 +135,7 @@ class Topology:
             "TLS_CA": tls / "ca.crt",
             "JWKS_FILE": tls / "jwks.json",
             "TRACE_FILE": self.state.logs / f"{name}-spans.log",
+            "TRACE_RATIO": 0.05,
             "DRAIN_S": 5,
         }
         own: dict[str, dict[str, object]] = {
