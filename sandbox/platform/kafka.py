@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import subprocess
 import urllib.error
 import urllib.request
@@ -19,6 +20,7 @@ from kafka.errors import TopicAlreadyExistsError
 from sandbox.process import Spec
 from sandbox.state import ROOT
 
+LOG = logging.getLogger("sandbox")
 PARTITIONS = 6
 JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xss512k", "-XX:-UsePerfData")
 LOG4J = """
@@ -197,6 +199,8 @@ class Connect:
                 if refused.code not in {404, 409, 500}:  # a rebalance is under way
                     raise RuntimeError(f"{name}: {refused.read().decode()}") from refused
                 await asyncio.sleep(0.5)
+            except TimeoutError:  # what a killed worker left open is waited for
+                LOG.warning("Connect is busy; asking again")
             else:
                 return
         raise TimeoutError(f"connector {name} can't be configured")
@@ -206,7 +210,7 @@ class Connect:
         for _ in range(300):
             try:
                 status = await self._call("GET", f"/connectors/{name}/status")
-            except urllib.error.HTTPError:
+            except (urllib.error.HTTPError, TimeoutError):
                 await asyncio.sleep(0.2)
                 continue
             states = [status["connector"]["state"], *(task["state"] for task in status["tasks"])]
