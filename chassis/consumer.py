@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import sqlalchemy.exc
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata, TopicPartition
@@ -53,10 +52,6 @@ class Record:
 
 class PoisonRecord(Exception):
     """A record that can never be handled; the text says why."""
-
-
-class Transient(Exception):
-    """Trouble that will pass: the records are tried again for as long as it takes."""
 
 
 Handle = Callable[[Sequence[Record]], Awaitable[None]]
@@ -222,8 +217,4 @@ def _record(row: Any) -> Record:
 def _is_transient(error: Exception) -> bool:
     if isinstance(error, DomainError):
         return error.kind is Kind.UNAVAILABLE
-    if isinstance(error, sqlalchemy.exc.DBAPIError):
-        return error.connection_invalidated or isinstance(
-            error, sqlalchemy.exc.OperationalError | sqlalchemy.exc.InterfaceError
-        )
-    return isinstance(error, KafkaError | Transient | OSError)
+    return isinstance(error, KafkaError | OSError)

@@ -13,7 +13,7 @@ from chassis import telemetry
 from chassis.clock import SystemClock
 from chassis.config import read_settings
 from chassis.consumer import Consumer
-from chassis.database import create_engine, migrate
+from chassis.database import connect, migrate
 from chassis.server import Service, run, serve
 from intent_svc.config import IntentSettings
 from intent_svc.consumer import GROUP, TOPICS, AttemptConsumer
@@ -28,7 +28,8 @@ async def main() -> None:
     telemetry.configure(settings)
     await migrate(settings, "intent_svc")
     clock = SystemClock()
-    store = IntentStore(create_engine(settings), clock)
+    database = await connect(settings)
+    store = IntentStore(database, clock)
     request_key = base64.b64decode(settings.request_key_file.read_text())
     handlers = IntentHandlers(store, clock, request_key)
     public, lifecycle = PaymentIntentService(handlers), PaymentIntentLifecycleService(handlers)
@@ -54,6 +55,7 @@ async def main() -> None:
         [Consumer(settings, GROUP, TOPICS, AttemptConsumer(handlers).handle)],
     )
     await store.close()
+    await database.close()
 
 
 if __name__ == "__main__":

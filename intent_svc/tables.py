@@ -10,7 +10,7 @@ metadata = sa.MetaData()
 payment_intents = sa.Table(
     "payment_intents",
     metadata,
-    sa.Column("merchant_id", sa.Text, primary_key=True),
+    sa.Column("merchant_id", sa.Text(collation="C"), primary_key=True),
     sa.Column("id", sa.Text(collation="C"), primary_key=True),
     sa.Column("mode", sa.Text, nullable=False),
     sa.Column("amount_minor", sa.Integer, nullable=False),
@@ -19,7 +19,7 @@ payment_intents = sa.Table(
     sa.Column("metadata", JSONB, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("amount_captured_minor", sa.Integer, nullable=False),
-    sa.Column("latest_transaction_id", sa.Text),
+    sa.Column("latest_transaction_id", sa.Text(collation="C")),
     sa.Column("failure_code", sa.Text),
     sa.Column("failure_decline_code", sa.Text),
     sa.Column("failure_message", sa.Text),

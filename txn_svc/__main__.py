@@ -9,7 +9,7 @@ from paymesh.txn.v1 import transaction_service_pb2_grpc
 from chassis import telemetry
 from chassis.clock import SystemClock
 from chassis.config import read_settings
-from chassis.database import create_engine, migrate
+from chassis.database import connect, migrate
 from chassis.identity import channel
 from chassis.server import Service, run, serve
 from txn_svc.clients import IntentClient
@@ -26,7 +26,8 @@ async def main() -> None:
     telemetry.configure(settings)
     await migrate(settings, "txn_svc")
     clock = SystemClock()
-    store = TxnStore(create_engine(settings, connections_max=8), clock)
+    database = await connect(settings, connections_max=8)
+    store = TxnStore(database, clock)
     pools = {
         name: NetworkPool(
             name,
@@ -55,6 +56,7 @@ async def main() -> None:
             [*pools.values(), handlers],
         )
     await store.close()
+    await database.close()
 
 
 if __name__ == "__main__":

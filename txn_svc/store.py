@@ -7,24 +7,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis.batching import Coalescer
 from chassis.clock import Clock
-from chassis.database import run_batch
+from chassis.database import Database
 from chassis.errors import DomainError, IdempotencyKeyInUse, ResourceMissing
 from chassis.ids import MerchantId, PaymentIntentId, TransactionId, new_id
 from txn_svc.domain.attempt import Attempt, AttemptStatus
 from txn_svc.domain.transaction import Failure, KeptCard, Transaction, TransactionStatus
 from txn_svc.messages import attempt_event
-from txn_svc.tables import transactions
+from txn_svc.tables import attempts, transactions
 
 BEGIN = """
 insert into transactions (merchant_id, id, mode, payment_intent_id, idempotency_key, request_hash,
     status, card_brand, card_last4, card_exp_month, card_exp_year, created)
 select merchant_id, id, mode, payment_intent_id, key, decode(request_hash, 'base64'),
     'pending', card_brand, card_last4, card_exp_month, card_exp_year, to_timestamp(created)
-from jsonb_to_recordset(cast(:items as jsonb)) as item(
+from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(
     merchant_id text, id text, mode text, payment_intent_id text, key text, request_hash text,
     card_brand text, card_last4 text, card_exp_month smallint, card_exp_year smallint,
     created bigint)
@@ -33,39 +32,42 @@ returning id
 """
 
 READ_BY_KEY = """
-select t.*, t.request_hash, a.id as attempt_id, a.network, a.status as attempt_status, a.stan,
+select t.*, a.amount_minor as attempt_amount_minor, a.currency as attempt_currency,
+    a.id as attempt_id, a.network, a.status as attempt_status, a.stan,
     a.rrn, a.transmitted_at, a.deadline, a.created as attempt_created, a.version
-from jsonb_to_recordset(cast(:items as jsonb)) as item(merchant_id text, mode text, key text)
+from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(merchant_id text, mode text, key text)
 join transactions t on t.merchant_id = item.merchant_id and t.mode = item.mode
     and t.idempotency_key = item.key
 left join attempts a on a.merchant_id = t.merchant_id and a.transaction_id = t.id
 """
 
 READ = """
-select t.*
-from jsonb_to_recordset(cast(:items as jsonb)) as item(merchant_id text, id text)
+select t.*, a.amount_minor as attempt_amount_minor, a.currency as attempt_currency
+from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(merchant_id text, id text)
 join transactions t using (merchant_id, id)
+left join attempts a on a.merchant_id = t.merchant_id and a.transaction_id = t.id
 """
 
 ABANDON = """
 delete from transactions t
-using jsonb_to_recordset(cast(:items as jsonb)) as item(merchant_id text, id text)
+using jsonb_to_recordset(cast(%(items)s as jsonb)) as item(merchant_id text, id text)
 where t.merchant_id = item.merchant_id and t.id = item.id
-    and t.status = 'pending' and t.amount_minor is null
+    and t.status = 'pending' and not exists (
+        select from attempts a where a.merchant_id = t.merchant_id and a.transaction_id = t.id
+    )
 """
 
 RECORD = """
 with item as (
-    select * from jsonb_to_recordset(cast(:items as jsonb)) as item(
+    select * from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(
         merchant_id text, id text, transaction_id text, payment_intent_id text, network text,
         amount_minor integer, currency text, stan text, rrn text, transmitted_at text,
         deadline bigint, created bigint, event_id text, event text)
 ), held as (
-    update transactions t set amount_minor = item.amount_minor, currency = item.currency
-    from item
-    where t.merchant_id = item.merchant_id and t.id = item.transaction_id
-        and t.status = 'pending' and t.amount_minor is null
-    returning item.*
+    select item.* from item join transactions t
+        on t.merchant_id = item.merchant_id and t.id = item.transaction_id
+    where t.status = 'pending'
+    for key share of t
 ), attempt as (
     insert into attempts (merchant_id, id, transaction_id, payment_intent_id, network, status,
         amount_minor, currency, stan, rrn, transmitted_at, deadline, version, created)
@@ -73,21 +75,24 @@ with item as (
         amount_minor, currency, stan, rrn, transmitted_at, to_timestamp(deadline), 1,
         to_timestamp(created)
     from held
+    on conflict (merchant_id, transaction_id) do nothing
+    returning id
 ), event as (
     insert into outbox (id, aggregatetype, aggregateid, type, payload)
     select event_id, 'attempt', payment_intent_id, 'attempt.recorded', decode(event, 'base64')
-    from held
+    from held join attempt using (id)
 )
-select id from held
+select id from attempt
 """
 
 SETTLE = """
 with item as (
-    select * from jsonb_to_recordset(cast(:items as jsonb)) as item(
+    select * from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(
         merchant_id text, id text, transaction_id text, payment_intent_id text,
         attempt_status text, response_code text, approval_code text, network_trace_id text,
-        version integer, status text, answered_as text, failure_code text,
-        failure_decline_code text, failure_message text, event_id text, event text)
+        version integer, amount_minor integer, currency text, status text, answered_as text,
+        failure_code text, failure_decline_code text, failure_message text,
+        event_id text, event text)
 ), settled as (
     update attempts a set
         status = item.attempt_status, response_code = item.response_code,
@@ -99,6 +104,7 @@ with item as (
     returning item.*
 ), moved as (
     update transactions t set
+        amount_minor = settled.amount_minor, currency = settled.currency,
         status = settled.status, answered_as = settled.answered_as,
         failure_code = settled.failure_code,
         failure_decline_code = settled.failure_decline_code,
@@ -160,8 +166,8 @@ Key = tuple[str, str, str]
 class TxnStore:
     """The only owner of the transaction tables."""
 
-    def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
         self._clock = clock
         self.beginnings: Coalescer[Beginning, Known | None] = Coalescer("txn.begin", self._begin)
         self.by_key: Coalescer[Key, Known | None] = Coalescer("txn.by_key", self._by_key)
@@ -172,25 +178,38 @@ class TxnStore:
 
     async def close(self) -> None:
         """Finish what was begun."""
-        await self._engine.dispose()
+        for coalescer in (self.beginnings, self.records, self.settlements, self.abandonments):
+            await coalescer.close()
 
     async def page(self, page: Page) -> tuple[list[Transaction], bool]:
         """Return a page of transactions, newest first, and whether there are more that way."""
         table = transactions.c
-        query = sa.select(transactions).where(
-            table.merchant_id == page.merchant_id,
-            table.payment_intent_id == page.payment_intent_id,
-            table.mode == page.mode,
-            table.amount_minor.is_not(None),
+        query = (
+            sa.select(
+                transactions,
+                attempts.c.amount_minor.label("attempt_amount_minor"),
+                attempts.c.currency.label("attempt_currency"),
+            )
+            .join(
+                attempts,
+                sa.and_(
+                    attempts.c.merchant_id == table.merchant_id,
+                    attempts.c.transaction_id == table.id,
+                ),
+            )
+            .where(
+                table.merchant_id == page.merchant_id,
+                table.payment_intent_id == page.payment_intent_id,
+                table.mode == page.mode,
+            )
         )
         if page.after is not None:
             query = query.where(table.id < page.after)
         if page.before is not None:
             query = query.where(table.id > page.before)
         order = table.id.asc() if page.before is not None else table.id.desc()
-        async with self._engine.connect() as connection:
-            result = await connection.execute(query.order_by(order).limit(page.limit + 1))
-            found = [_transaction(row) for row in result.mappings()]
+        rows = await self._database.select(query.order_by(order).limit(page.limit + 1))
+        found = [_transaction(row) for row in rows]
         listed, has_more = found[: page.limit], len(found) > page.limit
         return (listed[::-1] if page.before is not None else listed), has_more
 
@@ -199,7 +218,7 @@ class TxnStore:
         first_by_key: dict[Key, Beginning] = {}
         for item in items:
             first_by_key.setdefault(_key(item), item)
-        rows = await run_batch(self._engine, BEGIN, [_new_row(i) for i in first_by_key.values()])
+        rows = await self._database.run_batch(BEGIN, [_new_row(i) for i in first_by_key.values()])
         fresh = {row["id"] for row in rows}
         used = [item for item in items if item.transaction.id not in fresh]
         found = await self._known([_key(item) for item in used]) if used else {}
@@ -210,8 +229,7 @@ class TxnStore:
         return [found.get(key) for key in items]
 
     async def _known(self, keys: Sequence[Key]) -> dict[Key, Known]:
-        rows = await run_batch(
-            self._engine,
+        rows = await self._database.run_batch(
             READ_BY_KEY,
             [{"merchant_id": owner, "mode": mode, "key": key} for owner, mode, key in set(keys)],
         )
@@ -224,7 +242,7 @@ class TxnStore:
 
     async def _record(self, items: Sequence[Step]) -> list[DomainError | None]:
         """Write down what will be sent; one caller at most gets leave to send."""
-        rows = await run_batch(self._engine, RECORD, [self._record_row(item) for item in items])
+        rows = await self._database.run_batch(RECORD, [self._record_row(item) for item in items])
         recorded = {row["id"] for row in rows}
         return [None if item.attempt.id in recorded else IdempotencyKeyInUse() for item in items]
 
@@ -248,7 +266,7 @@ class TxnStore:
 
     async def _settle(self, items: Sequence[Step]) -> list[bool]:
         """Write outcomes; False for an attempt that has another outcome already."""
-        rows = await run_batch(self._engine, SETTLE, [self._settle_row(item) for item in items])
+        rows = await self._database.run_batch(SETTLE, [self._settle_row(item) for item in items])
         settled = {row["id"] for row in rows}
         return [item.attempt.id in settled for item in items]
 
@@ -265,6 +283,8 @@ class TxnStore:
             "approval_code": attempt.approval_code,
             "network_trace_id": attempt.network_trace_id,
             "version": attempt.version,
+            "amount_minor": transaction.amount_minor,
+            "currency": transaction.currency,
             "status": transaction.status,
             "answered_as": transaction.answered_as,
             "failure_code": failure.code or None,
@@ -280,11 +300,11 @@ class TxnStore:
         return {"event_id": event_id, "event": event.SerializeToString()}
 
     async def _abandon(self, items: Sequence[Owned]) -> list[None]:
-        await run_batch(self._engine, ABANDON, [_owned_row(item) for item in items])
+        await self._database.run_batch(ABANDON, [_owned_row(item) for item in items])
         return [None] * len(items)
 
     async def _read(self, items: Sequence[Owned]) -> list[Transaction | DomainError]:
-        rows = await run_batch(self._engine, READ, [_owned_row(item) for item in set(items)])
+        rows = await self._database.run_batch(READ, [_owned_row(item) for item in set(items)])
         found = {(row["merchant_id"], row["id"]): _transaction(row) for row in rows}
         return [
             found.get(item) or ResourceMissing("No such transaction.", param="transactionId")
@@ -332,8 +352,8 @@ def _transaction(row: Any) -> Transaction:
         ),
         created=int(row["created"].timestamp()),
         status=TransactionStatus(row["status"]),
-        amount_minor=row["amount_minor"],
-        currency=row["currency"],
+        amount_minor=row["amount_minor"] or row["attempt_amount_minor"],
+        currency=row["currency"] or row["attempt_currency"],
         failure=failure,
         answered_as=TransactionStatus(answered_as) if answered_as is not None else None,
     )
@@ -348,8 +368,8 @@ def _attempt(row: Any) -> Attempt | None:
         transaction_id=row["id"],
         payment_intent_id=row["payment_intent_id"],
         network=row["network"],
-        amount_minor=row["amount_minor"],
-        currency=row["currency"],
+        amount_minor=row["attempt_amount_minor"],
+        currency=row["attempt_currency"],
         stan=row["stan"],
         rrn=row["rrn"],
         transmitted_at=row["transmitted_at"],

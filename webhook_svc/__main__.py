@@ -8,7 +8,7 @@ from chassis import telemetry
 from chassis.clock import SystemClock
 from chassis.config import read_settings
 from chassis.consumer import Consumer
-from chassis.database import create_engine, migrate
+from chassis.database import connect, migrate
 from chassis.sealing import Sealer
 from chassis.server import Service, run, serve
 from webhook_svc.config import WebhookSettings
@@ -27,15 +27,15 @@ async def main() -> None:
     telemetry.configure(settings)
     await migrate(settings, "webhook_svc")
     clock = SystemClock()
-    engine = create_engine(settings, connections_max=8)
+    database = await connect(settings, connections_max=8)
     sealer = Sealer(settings.master_key_file)
-    queue = DeliveryQueue(engine, sealer)
+    queue = DeliveryQueue(database, sealer)
     sender = Sender(clock, allows_private=settings.allow_private_addresses)
     first_tries = Dispatcher(queue, sender, clock, is_retry=False)
     retries = Dispatcher(queue, sender, clock, is_retry=True)
     consumer = PaymentConsumer(queue, clock, first_tries.wake)
     handlers = WebhookHandlers(
-        EndpointStore(engine, sealer), clock, allows_private=settings.allow_private_addresses
+        EndpointStore(database, sealer), clock, allows_private=settings.allow_private_addresses
     )
     endpoints, events = WebhookEndpointService(handlers), EventService(handlers, clock)
     await serve(
@@ -59,7 +59,7 @@ async def main() -> None:
         [first_tries, retries, Consumer(settings, GROUP, TOPICS, consumer.handle)],
     )
     await sender.close()
-    await engine.dispose()
+    await database.close()
 
 
 if __name__ == "__main__":

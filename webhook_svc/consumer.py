@@ -11,7 +11,6 @@ from paymesh.merchant.v1 import mode_pb2
 from chassis.clock import Clock
 from chassis.consumer import PoisonRecord, Record
 from chassis.ids import MerchantId
-from webhook_svc.messages import webhook_body
 from webhook_svc.store.queue import DeliveryQueue, NewEvent
 
 GROUP = "webhook-payments"
@@ -45,6 +44,5 @@ def _new_event(record: Record) -> NewEvent:
         mode=mode_pb2.ModeEnum.Mode.Name(event.mode),
         type=event.type,
         message=record.value,
-        body=webhook_body(record.value),
         created=event.created,
     )

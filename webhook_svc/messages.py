@@ -42,7 +42,7 @@ def event_message(serialized: bytes) -> event_service_pb2.Event:
 
 
 def webhook_body(serialized: bytes) -> bytes:
-    """Return the body of every delivery of an event: rendered once, the same on every try."""
+    """Return the body of every delivery of an event."""
     return orjson.dumps(to_public_json(event_message(serialized)))
 
 

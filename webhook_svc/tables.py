@@ -10,7 +10,7 @@ metadata = sa.MetaData()
 webhook_endpoints = sa.Table(
     "webhook_endpoints",
     metadata,
-    sa.Column("merchant_id", sa.Text, primary_key=True),
+    sa.Column("merchant_id", sa.Text(collation="C"), primary_key=True),
     sa.Column("id", sa.Text(collation="C"), primary_key=True),
     sa.Column("mode", sa.Text, nullable=False),
     sa.Column("url", sa.Text, nullable=False),
@@ -23,8 +23,8 @@ webhook_endpoints = sa.Table(
 webhook_secrets = sa.Table(
     "webhook_secrets",
     metadata,
-    sa.Column("merchant_id", sa.Text, primary_key=True),
-    sa.Column("endpoint_id", sa.Text, primary_key=True),
+    sa.Column("merchant_id", sa.Text(collation="C"), primary_key=True),
+    sa.Column("endpoint_id", sa.Text(collation="C"), primary_key=True),
     sa.Column("number", sa.BigInteger, sa.Identity(always=True), primary_key=True),
     sa.Column("sealed", sa.LargeBinary, nullable=False),
     sa.Column("expires", sa.DateTime(timezone=True)),
@@ -33,22 +33,21 @@ webhook_secrets = sa.Table(
 events = sa.Table(
     "events",
     metadata,
-    sa.Column("merchant_id", sa.Text, primary_key=True),
+    sa.Column("merchant_id", sa.Text(collation="C"), primary_key=True),
     sa.Column("id", sa.Text(collation="C"), primary_key=True),
     sa.Column("mode", sa.Text, nullable=False),
     sa.Column("type", sa.Text, nullable=False),
     sa.Column("message", sa.LargeBinary, nullable=False),
-    sa.Column("body", sa.LargeBinary, nullable=False),
     sa.Column("created", sa.DateTime(timezone=True), nullable=False),
 )
 
 deliveries = sa.Table(
     "deliveries",
     metadata,
-    sa.Column("merchant_id", sa.Text, primary_key=True),
+    sa.Column("merchant_id", sa.Text(collation="C"), primary_key=True),
     sa.Column("id", sa.Text(collation="C"), primary_key=True),
-    sa.Column("endpoint_id", sa.Text, nullable=False),
-    sa.Column("event_id", sa.Text, nullable=False),
+    sa.Column("endpoint_id", sa.Text(collation="C"), nullable=False),
+    sa.Column("event_id", sa.Text(collation="C"), nullable=False),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("first_at", sa.DateTime(timezone=True)),
@@ -60,8 +59,8 @@ deliveries = sa.Table(
 delivery_attempts = sa.Table(
     "delivery_attempts",
     metadata,
-    sa.Column("merchant_id", sa.Text, primary_key=True),
-    sa.Column("delivery_id", sa.Text, primary_key=True),
+    sa.Column("merchant_id", sa.Text(collation="C"), primary_key=True),
+    sa.Column("delivery_id", sa.Text(collation="C"), primary_key=True),
     sa.Column("number", sa.BigInteger, sa.Identity(always=True), primary_key=True),
     sa.Column("created", sa.DateTime(timezone=True), nullable=False),
     sa.Column("duration_ms", sa.Integer, nullable=False),
@@ -73,7 +72,7 @@ delivery_attempts = sa.Table(
 idempotency_keys = sa.Table(
     "idempotency_keys",
     metadata,
-    sa.Column("merchant_id", sa.Text, primary_key=True),
+    sa.Column("merchant_id", sa.Text(collation="C"), primary_key=True),
     sa.Column("mode", sa.Text, primary_key=True),
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("request_hash", sa.LargeBinary, nullable=False),

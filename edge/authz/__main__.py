@@ -11,7 +11,7 @@ from paymesh.merchant.v1 import merchant_service_pb2_grpc
 from chassis import telemetry
 from chassis.clock import SystemClock
 from chassis.config import read_settings
-from chassis.database import create_engine, migrate
+from chassis.database import connect, migrate
 from chassis.identity import TokenMinter
 from chassis.sealing import Sealer
 from chassis.server import Service, run, serve
@@ -30,7 +30,8 @@ async def main() -> None:
     telemetry.configure(settings)
     await migrate(settings, "edge.authz")
     clock = SystemClock()
-    store = AuthzStore(create_engine(settings), Sealer(settings.master_key_file), clock)
+    database = await connect(settings)
+    store = AuthzStore(database, Sealer(settings.master_key_file), clock)
     key = cast(
         "Ed25519PrivateKey",
         serialization.load_pem_private_key(settings.jwt_key_file.read_bytes(), password=None),
@@ -51,6 +52,7 @@ async def main() -> None:
         [HttpServer(settings, app, store)],
     )
     await store.close()
+    await database.close()
 
 
 if __name__ == "__main__":

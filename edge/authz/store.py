@@ -9,11 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from chassis.batching import Coalescer
 from chassis.clock import Clock
-from chassis.database import fetch, run_batch
+from chassis.database import Database
 from chassis.errors import DomainError, ResourceMissing
 from chassis.ids import KeyId, MerchantId
 from chassis.sealing import Sealer
@@ -23,39 +21,42 @@ NONCE_RETENTION = timedelta(minutes=11)  # both sides of the window, and a littl
 
 USE_NONCES = """
 insert into nonces (key_id, nonce)
-select key_id, nonce from jsonb_to_recordset(cast(:items as jsonb)) as item(key_id text, nonce uuid)
+select key_id, nonce
+from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(key_id text, nonce uuid)
 on conflict do nothing
 returning key_id, nonce
 """
 
 READ_KEYS = """
-select k.* from jsonb_to_recordset(cast(:items as jsonb)) as item(publishable_key text)
+select k.* from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(publishable_key text)
 join api_keys k using (publishable_key)
 """
 
-PRUNE_NONCES = "delete from nonces where seen < :before"
+PRUNE_NONCES = "delete from nonces where seen < %(before)s"
 
 INSERT_MERCHANT = """
 insert into merchants (id, name, country, mcc, bank_account, created)
-values (:id, :name, :country, :mcc, :bank_account, :created)
+values (%(id)s, %(name)s, %(country)s, %(mcc)s, %(bank_account)s, %(created)s)
 """
 
-READ_MERCHANT = "select id, name, country, mcc, bank_account, created from merchants where id = :id"
+READ_MERCHANT = """
+select id, name, country, mcc, bank_account, created from merchants where id = %(id)s
+"""
 
 INSERT_KEY = """
 insert into api_keys (id, merchant_id, mode, publishable_key, secret, secret_last4, created)
-select :id, m.id, :mode, :publishable_key, :secret, :secret_last4, :created
-from merchants m where m.id = :merchant_id
+select %(id)s, m.id, %(mode)s, %(publishable_key)s, %(secret)s, %(secret_last4)s, %(created)s
+from merchants m where m.id = %(merchant_id)s
 returning id
 """
 
 LIST_KEYS = """
 select id, merchant_id, mode, publishable_key, secret, secret_last4, created, expires
-from api_keys where merchant_id = :merchant_id order by id desc
+from api_keys where merchant_id = %(merchant_id)s order by id desc
 """
 
 END_KEY = """
-update api_keys set expires = least(expires, :at) where id = :id
+update api_keys set expires = least(expires, %(at)s) where id = %(id)s
 returning id, merchant_id, mode, publishable_key, secret, secret_last4, created, expires
 """
 
@@ -77,20 +78,21 @@ Nonce = tuple[KeyId, UUID]
 class AuthzStore:
     """The only owner of the edge tables."""
 
-    def __init__(self, engine: AsyncEngine, sealer: Sealer, clock: Clock) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, sealer: Sealer, clock: Clock) -> None:
+        self._database = database
         self._sealer = sealer
         self._clock = clock
         self.nonces: Coalescer[Nonce, None] = Coalescer("edge.nonce", self._use_nonces)
         self.keys: Coalescer[str, SecretKey | None] = Coalescer("edge.key", self._read_keys)
 
     async def close(self) -> None:
-        """Let the connections go."""
-        await self._engine.dispose()
+        """Finish what was begun."""
+        for coalescer in (self.nonces, self.keys):
+            await coalescer.close()
 
     async def prune_nonces(self) -> None:
         """Forget nonces whose timestamp is out of range by now."""
-        await fetch(self._engine, PRUNE_NONCES, before=self._clock.now() - NONCE_RETENTION)
+        await self._database.fetch(PRUNE_NONCES, before=self._clock.now() - NONCE_RETENTION)
 
     async def insert_merchant(self, merchant: Merchant) -> None:
         """Write a new merchant; the bank account is sealed."""
@@ -98,8 +100,7 @@ class AuthzStore:
         if merchant.bank_account is not None:
             plain = json.dumps(asdict(merchant.bank_account)).encode()
             sealed = self._sealer.seal(plain, merchant.id)
-        await fetch(
-            self._engine,
+        await self._database.fetch(
             INSERT_MERCHANT,
             id=merchant.id,
             name=merchant.name,
@@ -111,7 +112,7 @@ class AuthzStore:
 
     async def merchant(self, merchant_id: str) -> Merchant:
         """Return a merchant. Raises ResourceMissing."""
-        for row in await fetch(self._engine, READ_MERCHANT, id=merchant_id):
+        for row in await self._database.fetch(READ_MERCHANT, id=merchant_id):
             account = None
             if row["bank_account"] is not None:
                 plain = self._sealer.open(row["bank_account"], merchant_id)
@@ -123,8 +124,7 @@ class AuthzStore:
 
     async def insert_key(self, api_key: ApiKey, secret: str) -> None:
         """Write a new pair of keys; the secret is sealed. Raises ResourceMissing."""
-        inserted = await fetch(
-            self._engine,
+        inserted = await self._database.fetch(
             INSERT_KEY,
             id=api_key.id,
             merchant_id=api_key.merchant_id,
@@ -140,18 +140,17 @@ class AuthzStore:
     async def list_keys(self, merchant_id: str) -> list[ApiKey]:
         """Return a merchant's keys, newest first."""
         return [
-            _api_key(row) for row in await fetch(self._engine, LIST_KEYS, merchant_id=merchant_id)
+            _api_key(row) for row in await self._database.fetch(LIST_KEYS, merchant_id=merchant_id)
         ]
 
     async def end_key(self, key_id: str, at: datetime) -> ApiKey:
         """Let a pair of keys end then, if it does not end before. Raises ResourceMissing."""
-        for row in await fetch(self._engine, END_KEY, id=key_id, at=at):
+        for row in await self._database.fetch(END_KEY, id=key_id, at=at):
             return _api_key(row)
         raise ResourceMissing("No such API key.", param="apiKeyId")
 
     async def _use_nonces(self, items: Sequence[Nonce]) -> list[DomainError | None]:
-        rows = await run_batch(
-            self._engine,
+        rows = await self._database.run_batch(
             USE_NONCES,
             [{"key_id": key_id, "nonce": str(nonce)} for key_id, nonce in set(items)],
         )
@@ -163,8 +162,8 @@ class AuthzStore:
         return verdicts
 
     async def _read_keys(self, items: Sequence[str]) -> list[SecretKey | None]:
-        rows = await run_batch(
-            self._engine, READ_KEYS, [{"publishable_key": item} for item in set(items)]
+        rows = await self._database.run_batch(
+            READ_KEYS, [{"publishable_key": item} for item in set(items)]
         )
         found = {
             row["publishable_key"]: SecretKey(

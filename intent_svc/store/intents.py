@@ -1,24 +1,23 @@
 """Payment intents in PostgreSQL: each change is one statement over a set of items.
 
-A change is decided on the row as read and written only if the row is still the same (`version`),
-together with its event and its idempotency key.
+A change is decided on an intent as this process wrote it last, or else as it is read, and written
+only if the row still has that `version`, together with its event and its idempotency key.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from psycopg.errors import IntegrityError
 
 from chassis.batching import Coalescer
 from chassis.clock import Clock
-from chassis.database import run_batch
+from chassis.database import Database
 from chassis.errors import (
     DomainError,
     IdempotencyKeyInUse,
@@ -32,6 +31,9 @@ from intent_svc.store.statements import CHANGE, CREATE, READ, READ_KEYS
 from intent_svc.tables import payment_intents
 
 ROUNDS_MAX = 8
+REMEMBERED_MAX = 20_000
+
+Owned = tuple[MerchantId, PaymentIntentId]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,11 @@ class Change:
     keyed: Keyed | None = None
     consumed_id: str | None = None
 
+    @property
+    def owned(self) -> Owned:
+        """Return what the intent is found by."""
+        return self.merchant_id, self.intent_id
+
 
 @dataclass(frozen=True, slots=True)
 class Changed:
@@ -102,15 +109,13 @@ class Page:
     created_lte: int | None = None
 
 
-Owned = tuple[MerchantId, PaymentIntentId]
-
-
 class IntentStore:
     """The only owner of the intent tables."""
 
-    def __init__(self, engine: AsyncEngine, clock: Clock) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
         self._clock = clock
+        self._remembered: dict[Owned, PaymentIntent] = {}
         self.creations: Coalescer[Creation, Answer] = Coalescer("intent.create", self._create)
         self.changes: Coalescer[Change, Changed] = Coalescer("intent.change", self._change)
         self.reads: Coalescer[Owned, PaymentIntent] = Coalescer("intent.read", self._read)
@@ -119,7 +124,6 @@ class IntentStore:
         """Finish what was begun."""
         for coalescer in (self.creations, self.changes, self.reads):
             await coalescer.close()
-        await self._engine.dispose()
 
     async def page(self, page: Page) -> tuple[list[PaymentIntent], bool]:
         """Return a page of intents, newest first, and whether there are more that way."""
@@ -139,9 +143,8 @@ class IntentStore:
             if bound is not None:
                 query = query.where(compare(column, bound))
         order = table.id.asc() if page.before is not None else table.id.desc()
-        async with self._engine.connect() as connection:
-            result = await connection.execute(query.order_by(order).limit(page.limit + 1))
-            found = [_intent(row) for row in result.mappings()]
+        rows = await self._database.select(query.order_by(order).limit(page.limit + 1))
+        found = [_intent(row) for row in rows]
         listed, has_more = found[: page.limit], len(found) > page.limit
         return (listed[::-1] if page.before is not None else listed), has_more
 
@@ -159,13 +162,16 @@ class IntentStore:
             for number, item in enumerate(items)
             if item.keyed is None or first_by_key[_key(item.intent, item.keyed)] == number
         ]
-        rows = await run_batch(
-            self._engine, CREATE, [self._new_row(items[n], answers[n]) for n in chosen]
+        rows = await self._database.run_batch(
+            CREATE, [self._new_row(items[n], answers[n]) for n in chosen]
         )
         fresh = {row["id"] for row in rows}
         used = await self._used_keys(
             [_key(item.intent, item.keyed) for item in items if _is_used(item, fresh)]
         )
+        for item in items:
+            if item.intent.id in fresh:
+                self._remember(item.intent)
         return [
             _replayed(item, used) if _is_used(item, fresh) else Answer(answer, is_replay=False)
             for item, answer in zip(items, answers, strict=True)
@@ -177,8 +183,7 @@ class IntentStore:
         """Return request hash and response by key."""
         if not keys:
             return {}
-        rows = await run_batch(
-            self._engine,
+        rows = await self._database.run_batch(
             READ_KEYS,
             [{"merchant_id": owner, "mode": mode, "key": key} for owner, mode, key in set(keys)],
         )
@@ -209,9 +214,8 @@ class IntentStore:
         found = await self._found(items)
         return [found.get(item) or _missing() for item in items]
 
-    async def _found(self, items: Sequence[Owned]) -> dict[Owned, PaymentIntent]:
-        rows = await run_batch(
-            self._engine,
+    async def _found(self, items: Collection[Owned]) -> dict[Owned, PaymentIntent]:
+        rows = await self._database.run_batch(
             READ,
             [{"merchant_id": owner, "id": intent_id} for owner, intent_id in set(items)],
         )
@@ -234,7 +238,10 @@ class IntentStore:
         return [verdicts.get(n, IdempotencyKeyInUse()) for n in range(len(items))]
 
     async def _change_round(self, items: dict[int, Change]) -> dict[int, Changed | DomainError]:
-        """Decide on the intents as read; what others changed meanwhile is left for a next round."""
+        """Decide and write; what others have changed meanwhile is left for a next round.
+
+        A write finds out whether what is remembered is still true. Any other verdict needs the row.
+        """
         used = await self._used_keys(
             [
                 (item.merchant_id, item.mode or "", item.keyed.key)
@@ -242,30 +249,34 @@ class IntentStore:
                 if item.keyed is not None
             ]
         )
-        found = await self._found([(item.merchant_id, item.intent_id) for item in items.values()])
+        to_read = {item.owned for item in items.values()} - self._remembered.keys()
+        found = await self._found(to_read) if to_read else {}
         verdicts: dict[int, Changed | DomainError] = {}
         writes: dict[str, tuple[int, PaymentIntent]] = {}
         rows: list[dict[str, object]] = []
         for number, item in items.items():
-            if item.intent_id in writes:  # one change of an intent a round
-                continue
-            was = found.get((item.merchant_id, item.intent_id))
+            was = found.get(item.owned) or self._remembered.get(item.owned)
+            if item.intent_id in writes or (was is None and item.owned not in to_read):
+                continue  # one change of an intent a round; and what is in doubt is read next
             verdict = _decided(item, was, used)
-            if (
-                was is None
-                or isinstance(verdict, DomainError)
-                or verdict.replay is not None
-                or (verdict.intent is was and item.keyed is None)
-            ):
-                verdicts[number] = verdict
-            else:
+            if was is not None and _is_write(verdict, item, was):
                 writes[item.intent_id] = number, verdict.intent
                 rows.append(self._changed_row(item, was, verdict.intent))
-        if rows:
-            for row in await run_batch(self._engine, CHANGE, rows):
-                number, intent = writes[row["id"]]
-                verdicts[number] = Changed(intent)
+            elif self._remembered.pop(item.owned, None) is None:
+                verdicts[number] = verdict
+        for _, intent in writes.values():
+            self._remembered.pop((intent.merchant_id, intent.id), None)
+        for row in await self._database.run_batch(CHANGE, rows) if rows else ():
+            number, intent = writes[row["id"]]
+            verdicts[number] = Changed(intent)
+            self._remember(intent)
         return verdicts
+
+    def _remember(self, intent: PaymentIntent) -> None:
+        """Keep an intent as it was just written, so that its next change need not read it."""
+        if len(self._remembered) >= REMEMBERED_MAX:
+            del self._remembered[next(iter(self._remembered))]
+        self._remembered[intent.merchant_id, intent.id] = intent
 
     def _changed_row(
         self, item: Change, was: PaymentIntent, intent: PaymentIntent
@@ -295,6 +306,16 @@ class IntentStore:
                 item.keyed, payment_intent_message(intent).SerializeToString(deterministic=True)
             ),
         }
+
+
+def _is_write(
+    verdict: Changed | DomainError, item: Change, was: PaymentIntent
+) -> TypeGuard[Changed]:
+    return (
+        isinstance(verdict, Changed)
+        and verdict.replay is None
+        and (verdict.intent is not was or item.keyed is not None)
+    )
 
 
 def _decided(

@@ -1,10 +1,10 @@
-"""The SQL of the intent store: each statement reads a set of items as JSON from `:items`."""
+"""The SQL of the intent store: each statement reads a set of items as JSON from `%(items)s`."""
 
 from __future__ import annotations
 
 CREATE = """
 with item as (
-    select * from jsonb_to_recordset(cast(:items as jsonb)) as item(
+    select * from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(
         merchant_id text, id text, mode text, amount_minor integer, currency text,
         description text, metadata jsonb, created bigint,
         event_id text, event text, key text, request_hash text, response text)
@@ -32,7 +32,7 @@ select id from fresh
 
 READ_KEYS = """
 select merchant_id, mode, key, request_hash, response
-from jsonb_to_recordset(cast(:items as jsonb)) as item(merchant_id text, mode text, key text)
+from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(merchant_id text, mode text, key text)
 join idempotency_keys using (merchant_id, mode, key)
 """
 
@@ -40,13 +40,13 @@ READ = """
 select merchant_id, id, i.mode, amount_minor, currency, description, metadata, status,
     amount_captured_minor, latest_transaction_id, failure_code, failure_decline_code,
     failure_message, version, created
-from jsonb_to_recordset(cast(:items as jsonb)) as item(merchant_id text, id text)
+from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(merchant_id text, id text)
 join payment_intents i using (merchant_id, id)
 """
 
 CHANGE = """
 with item as (
-    select * from jsonb_to_recordset(cast(:items as jsonb)) as item(
+    select * from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(
         merchant_id text, id text, mode text, was integer, version integer, status text,
         amount_captured_minor integer, latest_transaction_id text, failure_code text,
         failure_decline_code text, failure_message text, event_id text, event text,

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import SecretStr
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis.config import ServiceSettings
-from chassis.database import create_engine
+from chassis.database import Database, connect
 
 
-def engine_and_settings(database_url: str, tls: Path) -> tuple[AsyncEngine, ServiceSettings]:
-    """Return an engine on a database, and the settings that name it."""
+async def database_and_settings(database_url: str, tls: Path) -> tuple[Database, ServiceSettings]:
+    """Return a database that is connected to, and the settings that name it."""
     settings = ServiceSettings(
         service_name="test",
         listen="127.0.0.1:0",
@@ -23,4 +22,4 @@ def engine_and_settings(database_url: str, tls: Path) -> tuple[AsyncEngine, Serv
         tls_ca=tls / "ca.crt",
         jwks_file=tls / "jwks.json",
     )
-    return create_engine(settings), settings
+    return await connect(settings), settings

@@ -10,17 +10,16 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from sqlalchemy.ext.asyncio import AsyncEngine
 from standardwebhooks.webhooks import Webhook
 
-from chassis.database import migrate
+from chassis.database import Database, migrate
 from chassis.errors import DomainError, IdempotencyKeyReused
 from chassis.identity import Caller
 from chassis.ids import new_merchant_id
 from chassis.sealing import Sealer
 from tests.fakes import FakeClock
 from tests.integration.conftest import DatabaseServer
-from tests.integration.settings import engine_and_settings
+from tests.integration.settings import database_and_settings
 from tests.integration.webhook_parts import Receiver, Webhooks, a_record
 from webhook_svc.consumer import PaymentConsumer
 from webhook_svc.dispatcher import Dispatcher
@@ -35,22 +34,22 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-async def engine(postgres: DatabaseServer, tls: Path) -> AsyncIterator[AsyncEngine]:
-    made, settings = engine_and_settings(postgres.database("webhook"), tls)
+async def database(postgres: DatabaseServer, tls: Path) -> AsyncIterator[Database]:
+    made, settings = await database_and_settings(postgres.database("webhook"), tls)
     await migrate(settings, "webhook_svc")
     yield made
-    await made.dispose()
+    await made.close()
 
 
 @pytest.fixture
-async def webhooks(engine: AsyncEngine, tls: Path) -> AsyncIterator[Webhooks]:
+async def webhooks(database: Database, tls: Path) -> AsyncIterator[Webhooks]:
     clock = FakeClock(datetime.now(UTC))
     sealer = Sealer(tls / "master.key")
-    queue, store = DeliveryQueue(engine, sealer), EndpointStore(engine, sealer)
+    queue, store = DeliveryQueue(database, sealer), EndpointStore(database, sealer)
     sender = Sender(clock, allows_private=True)
     yield Webhooks(
         clock,
-        engine,
+        database,
         queue,
         store,
         WebhookHandlers(store, clock, allows_private=True),

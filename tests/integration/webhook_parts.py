@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from aiohttp import web
 from paymesh.events.v1 import payment_intent_event_pb2
 from paymesh.intent.v1 import payment_intent_pb2
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from chassis.consumer import Record
+from chassis.database import Database
 from chassis.identity import Caller
 from chassis.ids import MerchantId, new_id
 from tests.fakes import FakeClock
@@ -49,7 +49,7 @@ class Webhooks:
     """The parts of webhook_svc that send, on one database and one clock."""
 
     clock: FakeClock
-    engine: AsyncEngine
+    database: Database
     queue: DeliveryQueue
     store: EndpointStore
     handlers: WebhookHandlers

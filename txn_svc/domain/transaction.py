@@ -80,7 +80,7 @@ class KeptCard:
 class Transaction:
     """One charge.
 
-    amount_minor, currency: None until the intent told them, which is until an attempt is recorded.
+    amount_minor, currency: None until the intent has told them.
     answered_as: the status that the first answer had; None before it. created: Unix seconds.
     """
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chassis.database import transaction
+from chassis.database import Database, Row
 from chassis.errors import IdempotencyKeyReused, ResourceMissing
 from chassis.identity import Caller
 from chassis.ids import EndpointId, MerchantId, new_id
@@ -60,14 +60,14 @@ class Span:
 class EndpointStore:
     """Reads and writes for one merchant and mode at a time, in the caller's transaction."""
 
-    def __init__(self, engine: AsyncEngine, sealer: Sealer) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, sealer: Sealer) -> None:
+        self._database = database
         self._sealer = sealer
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """Everything inside commits together, or nothing does."""
-        async with transaction(self._engine) as connection:
+        async with self._database.transaction() as connection:
             yield connection
 
     async def use_key(
@@ -370,7 +370,7 @@ def _in_span(span: Span) -> list[sa.ColumnElement[bool]]:
 
 async def _paged(
     tx: AsyncConnection, query: sa.Select[Any], id_: sa.Column[Any], page: Page
-) -> tuple[list[sa.RowMapping], bool]:
+) -> tuple[list[Row], bool]:
     """Return the rows of a page, newest first, and whether there are more that way."""
     if page.after is not None:
         query = query.where(id_ < page.after)

@@ -8,35 +8,36 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from chassis.batching import Coalescer
-from chassis.database import fetch, run_batch
+from chassis.database import Database
 from chassis.ids import MerchantId, new_id
 from chassis.sealing import Sealer
 from webhook_svc.domain.delivery import DeliveryStatus, Try
-from webhook_svc.domain.endpoint import Endpoint, EndpointStatus
-from webhook_svc.tables import webhook_endpoints
+from webhook_svc.domain.endpoint import Endpoint
+from webhook_svc.messages import webhook_body
 
 LEASE = timedelta(seconds=45)  # longer than a try can take
 
+ENDPOINTS = """
+select merchant_id, id, mode, url, enabled_events, created from webhook_endpoints
+where merchant_id = any(cast(%(merchant_ids)s as text[])) and status = 'enabled'
+"""
+
 INSERT = """
 with item as (
-    select * from jsonb_to_recordset(cast(:items as jsonb)) as item(
-        merchant_id text, id text, mode text, type text, message text, body text, created bigint,
+    select * from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(
+        merchant_id text, id text, mode text, type text, message text, created bigint,
         deliveries jsonb)
 ), fresh as (
-    insert into events (merchant_id, id, mode, type, message, body, created)
-    select merchant_id, id, mode, type, decode(message, 'base64'), decode(body, 'base64'),
-        to_timestamp(created)
+    insert into events (merchant_id, id, mode, type, message, created)
+    select merchant_id, id, mode, type, decode(message, 'base64'), to_timestamp(created)
     from item
     on conflict do nothing
     returning merchant_id, id
 ), delivery as (
     insert into deliveries (merchant_id, id, endpoint_id, event_id, status, tries, next_attempt,
         created)
-    select item.merchant_id, wanted.id, wanted.endpoint_id, item.id, 'pending', 0, :now, :now
+    select item.merchant_id, wanted.id, wanted.endpoint_id, item.id, 'pending', 0, %(now)s, %(now)s
     from item join fresh using (merchant_id, id),
         jsonb_to_recordset(item.deliveries) as wanted(id text, endpoint_id text)
     returning id
@@ -47,30 +48,30 @@ select count(*) as count from delivery
 CLAIM = """
 with endpoint as (
     select distinct endpoint_id from deliveries
-    where status = 'pending' and next_attempt <= :now and (tries > 0) = :is_retry
-        and endpoint_id <> all(cast(:busy as text[]))
+    where status = 'pending' and next_attempt <= %(now)s and (tries > 0) = %(is_retry)s
+        and endpoint_id <> all(cast(%(busy)s as text[]))
 ), due as (
     select picked.merchant_id, picked.id
     from endpoint cross join lateral (
         select merchant_id, id from deliveries d
         where d.endpoint_id = endpoint.endpoint_id and status = 'pending'
-            and next_attempt <= :now and (tries > 0) = :is_retry
+            and next_attempt <= %(now)s and (tries > 0) = %(is_retry)s
         order by next_attempt
-        limit :per_endpoint
+        limit %(per_endpoint)s
         for update skip locked
     ) picked
-    limit :limit
+    limit %(limit)s
 ), claimed as (
-    update deliveries d set claim_id = cast(:claim_id as uuid), next_attempt = :lease_until
+    update deliveries d set claim_id = cast(%(claim_id)s as uuid), next_attempt = %(lease_until)s
     from due where d.merchant_id = due.merchant_id and d.id = due.id
     returning d.*
 )
 select c.merchant_id, c.id, c.endpoint_id, c.event_id, c.tries, c.first_at, c.claim_id,
-    w.url, e.body,
+    w.url, e.message,
     array(
         select s.sealed from webhook_secrets s
         where s.merchant_id = c.merchant_id and s.endpoint_id = c.endpoint_id
-            and (s.expires is null or s.expires > :now)
+            and (s.expires is null or s.expires > %(now)s)
         order by s.number desc
     ) as sealed
 from claimed c
@@ -81,7 +82,7 @@ where w.status = 'enabled'
 
 SETTLE = """
 with item as (
-    select * from jsonb_to_recordset(cast(:items as jsonb)) as item(
+    select * from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(
         merchant_id text, id text, claim_id uuid, status text, first_at timestamptz,
         next_attempt timestamptz, at timestamptz, duration_ms integer, http_status integer,
         error text, response text)
@@ -104,23 +105,22 @@ select id from settled
 DISABLE = """
 with gone as (
     update webhook_endpoints set status = 'disabled'
-    where merchant_id = :merchant_id and id = :endpoint_id
+    where merchant_id = %(merchant_id)s and id = %(endpoint_id)s
 )
 update deliveries set status = 'canceled', claim_id = null
-where merchant_id = :merchant_id and endpoint_id = :endpoint_id and status = 'pending'
+where merchant_id = %(merchant_id)s and endpoint_id = %(endpoint_id)s and status = 'pending'
 """
 
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An event as it was consumed. message: as consumed; body: as webhooks send it."""
+    """An event as it was consumed. message: a serialized PaymentIntentEvent."""
 
     id: str
     merchant_id: MerchantId
     mode: str
     type: str
     message: bytes
-    body: bytes
     created: int
 
 
@@ -154,19 +154,14 @@ class Settlement:
 class DeliveryQueue:
     """The waiting deliveries."""
 
-    def __init__(self, engine: AsyncEngine, sealer: Sealer) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, sealer: Sealer) -> None:
+        self._database = database
         self._sealer = sealer
         self.settlements: Coalescer[Settlement, bool] = Coalescer("webhook.settle", self._settle)
 
     async def endpoints(self, merchant_ids: set[MerchantId]) -> list[Endpoint]:
         """Return the enabled endpoints of these merchants."""
-        table = webhook_endpoints.c
-        query = sa.select(webhook_endpoints).where(
-            table.merchant_id.in_(merchant_ids), table.status == EndpointStatus.ENABLED
-        )
-        async with self._engine.connect() as connection:
-            rows = (await connection.execute(query)).mappings().all()
+        rows = await self._database.fetch(ENDPOINTS, merchant_ids=sorted(merchant_ids))
         return [
             Endpoint(
                 row["id"],
@@ -193,7 +188,6 @@ class DeliveryQueue:
                 "mode": event.mode,
                 "type": event.type,
                 "message": event.message,
-                "body": event.body,
                 "created": event.created,
                 "deliveries": [
                     {"id": new_id("dlv", event.merchant_id), "endpoint_id": endpoint.id}
@@ -204,15 +198,14 @@ class DeliveryQueue:
             }
             for event in found
         ]
-        [row] = await run_batch(self._engine, INSERT, items, now=now)
+        [row] = await self._database.run_batch(INSERT, items, now=now)
         return int(row["count"])
 
     async def claim(
         self, now: datetime, *, is_retry: bool, limit: int, per_endpoint: int, busy: list[str]
     ) -> list[Claim]:
         """Take due deliveries: so many of one endpoint at most, none of those that are busy."""
-        rows = await fetch(
-            self._engine,
+        rows = await self._database.fetch(
             CLAIM,
             now=now,
             is_retry=is_retry,
@@ -226,8 +219,8 @@ class DeliveryQueue:
 
     async def disable(self, claim: Claim) -> None:
         """Disable an endpoint that wants nothing any more, and cancel what waits for it."""
-        await fetch(
-            self._engine, DISABLE, merchant_id=claim.merchant_id, endpoint_id=claim.endpoint_id
+        await self._database.fetch(
+            DISABLE, merchant_id=claim.merchant_id, endpoint_id=claim.endpoint_id
         )
 
     def _claimed(self, row: Any) -> Claim:
@@ -241,7 +234,7 @@ class DeliveryQueue:
             tries=row["tries"],
             first_at=row["first_at"],
             url=row["url"],
-            body=row["body"],
+            body=webhook_body(row["message"]),
             secrets=tuple(
                 self._sealer.open(sealed, endpoint_id).decode() for sealed in row["sealed"]
             ),
@@ -249,7 +242,7 @@ class DeliveryQueue:
 
     async def _settle(self, items: Sequence[Settlement]) -> list[bool]:
         """Write what tries came to; False for one whose lease was over and taken by another."""
-        rows = await run_batch(self._engine, SETTLE, [_settled_row(item) for item in items])
+        rows = await self._database.run_batch(SETTLE, [_settled_row(item) for item in items])
         settled = {row["id"] for row in rows}
         return [item.claim.id in settled for item in items]
 

@@ -12,7 +12,7 @@ down_revision = None
 
 PAYMENT_INTENTS = """
 create table payment_intents (
-    merchant_id text not null,
+    merchant_id text collate "C" not null,
     id text collate "C" not null,
     mode text not null check (mode in ('test', 'live')),
     amount_minor integer not null check (amount_minor between 1 and 99999999),
@@ -24,7 +24,7 @@ create table payment_intents (
     ),
     amount_captured_minor integer not null
         check (amount_captured_minor between 0 and amount_minor),
-    latest_transaction_id text,
+    latest_transaction_id text collate "C",
     failure_code text,
     failure_decline_code text,
     failure_message text,
@@ -39,7 +39,7 @@ create table payment_intents (
 
 IDEMPOTENCY_KEYS = """
 create table idempotency_keys (
-    merchant_id text not null,
+    merchant_id text collate "C" not null,
     mode text not null,
     key text not null check (length(key) between 1 and 255),
     request_hash bytea not null,

@@ -11,10 +11,10 @@ down_revision = None
 
 TRANSACTIONS = """
 create table transactions (
-    merchant_id text not null,
+    merchant_id text collate "C" not null,
     id text collate "C" not null,
     mode text not null check (mode in ('test', 'live')),
-    payment_intent_id text not null,
+    payment_intent_id text collate "C" not null,
     idempotency_key text not null check (length(idempotency_key) between 1 and 255),
     request_hash bytea not null check (length(request_hash) = 32),
     status text not null check (
@@ -44,10 +44,10 @@ BY_INTENT = "create index on transactions (merchant_id, payment_intent_id, id)"
 
 ATTEMPTS = """
 create table attempts (
-    merchant_id text not null,
+    merchant_id text collate "C" not null,
     id text collate "C" not null,
-    transaction_id text not null,
-    payment_intent_id text not null,
+    transaction_id text collate "C" not null,
+    payment_intent_id text collate "C" not null,
     network text not null,
     status text not null check (
         status in ('recorded', 'succeeded', 'failed', 'timeout', 'reversed')
@@ -60,7 +60,7 @@ create table attempts (
     deadline timestamptz not null,
     response_code text,
     approval_code text,
-    network_trace_id text,
+    network_trace_id text collate "C",
     version integer not null check (version > 0),
     created timestamptz not null,
     primary key (merchant_id, id),

@@ -9,7 +9,7 @@ down_revision = None
 
 ENDPOINTS = """
 create table webhook_endpoints (
-    merchant_id text not null,
+    merchant_id text collate "C" not null,
     id text collate "C" not null,
     mode text not null check (mode in ('test', 'live')),
     url text not null,
@@ -23,8 +23,8 @@ create table webhook_endpoints (
 
 SECRETS = """
 create table webhook_secrets (
-    merchant_id text not null,
-    endpoint_id text not null,
+    merchant_id text collate "C" not null,
+    endpoint_id text collate "C" not null,
     number bigint generated always as identity,
     sealed bytea not null,
     expires timestamptz,
@@ -36,12 +36,11 @@ create table webhook_secrets (
 
 EVENTS = """
 create table events (
-    merchant_id text not null,
+    merchant_id text collate "C" not null,
     id text collate "C" not null,
     mode text not null check (mode in ('test', 'live')),
     type text not null,
     message bytea not null,
-    body bytea not null,
     created timestamptz not null,
     primary key (merchant_id, id)
 )
@@ -49,10 +48,10 @@ create table events (
 
 DELIVERIES = """
 create table deliveries (
-    merchant_id text not null,
+    merchant_id text collate "C" not null,
     id text collate "C" not null,
-    endpoint_id text not null,
-    event_id text not null,
+    endpoint_id text collate "C" not null,
+    event_id text collate "C" not null,
     status text not null check (status in ('pending', 'succeeded', 'exhausted', 'canceled')),
     tries integer not null check (tries >= 0),
     first_at timestamptz,
@@ -69,8 +68,8 @@ DUE = "create index on deliveries (endpoint_id, next_attempt) where status = 'pe
 
 TRIES = """
 create table delivery_attempts (
-    merchant_id text not null,
-    delivery_id text not null,
+    merchant_id text collate "C" not null,
+    delivery_id text collate "C" not null,
     number bigint generated always as identity,
     created timestamptz not null,
     duration_ms integer not null,
@@ -84,7 +83,7 @@ create table delivery_attempts (
 
 IDEMPOTENCY_KEYS = """
 create table idempotency_keys (
-    merchant_id text not null,
+    merchant_id text collate "C" not null,
     mode text not null,
     key text not null check (length(key) between 1 and 255),
     request_hash bytea not null,

@@ -9,7 +9,7 @@ down_revision = None
 
 MERCHANTS = """
 create table merchants (
-    id text primary key,
+    id text collate "C" primary key,
     name text not null,
     country text not null,
     mcc text not null check (mcc ~ '^[0-9]{4}$'),
@@ -21,7 +21,7 @@ create table merchants (
 API_KEYS = """
 create table api_keys (
     id text collate "C" primary key,
-    merchant_id text not null references merchants (id),
+    merchant_id text collate "C" not null references merchants (id),
     mode text not null check (mode in ('test', 'live')),
     publishable_key text not null unique,
     secret bytea not null,
@@ -33,7 +33,7 @@ create table api_keys (
 
 NONCES = """
 create table nonces (
-    key_id text not null,
+    key_id text collate "C" not null,
     nonce uuid not null,
     seen timestamptz not null default now(),
     primary key (key_id, nonce)
