@@ -75,6 +75,7 @@ class TokenVerifier:
     def __init__(self, jwks_file: Path) -> None:
         self._jwks_file = jwks_file
         self._keys: dict[str, Any] = {}
+        self._keys_by_header: dict[str, Any] = {}
         self._read_at: float = -1.0
 
     def verify(self, token: str) -> Caller:
@@ -85,7 +86,7 @@ class TokenVerifier:
         try:
             claims = jwt.decode(
                 token,
-                self._key(jwt.get_unverified_header(token).get("kid", "")),
+                self._key(token),
                 algorithms=["EdDSA"],
                 audience=AUDIENCE,
                 issuer=ISSUER,
@@ -95,12 +96,18 @@ class TokenVerifier:
             raise Unauthenticated("The caller's token is not valid.") from refused
         return Caller(MerchantId(claims["mer"]), claims["mode"], claims["rid"])
 
-    def _key(self, key_id: str) -> Any:
-        if key_id not in self._keys:
-            self._read()
-        if key_id not in self._keys:
-            raise jwt.InvalidKeyError(key_id)
-        return self._keys[key_id]
+    def _key(self, token: str) -> Any:
+        """Return the key that the token names; all tokens of a key have one header."""
+        header = token.partition(".")[0]
+        key = self._keys_by_header.get(header)
+        if key is None:
+            key_id = jwt.get_unverified_header(token).get("kid", "")
+            if key_id not in self._keys:
+                self._read()
+            if key_id not in self._keys:
+                raise jwt.InvalidKeyError(key_id)
+            key = self._keys_by_header[header] = self._keys[key_id]
+        return key
 
     def _read(self) -> None:
         changed_at = self._jwks_file.stat().st_mtime
@@ -108,6 +115,7 @@ class TokenVerifier:
             return
         jwks = json.loads(self._jwks_file.read_text())
         self._keys = {key["kid"]: jwt.PyJWK(key, algorithm="EdDSA").key for key in jwks["keys"]}
+        self._keys_by_header.clear()
         self._read_at = changed_at
 
 

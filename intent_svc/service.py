@@ -35,6 +35,8 @@ ITEMS_MAX = 200
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
+# The wrapper's own Name() builds a map at each call.
+MODE_NAMES = {number: name for name, number in mode_pb2.ModeEnum.Mode.items()}
 OUTCOME_EVENTS = {
     lifecycle_pb2.OutcomeEnum.succeeded: Event.SUCCEED,
     lifecycle_pb2.OutcomeEnum.authorized: Event.AUTHORIZE,
@@ -146,7 +148,7 @@ class PaymentIntentLifecycleService(lifecycle_grpc.PaymentIntentLifecycleService
         try:
             intent = await self._handlers.begin_processing(
                 item.merchant_id,
-                mode_pb2.ModeEnum.Mode.Name(item.mode),
+                MODE_NAMES.get(item.mode, ""),
                 item.payment_intent_id,
                 item.transaction_id,
             )

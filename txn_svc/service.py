@@ -22,7 +22,10 @@ LIMIT_MAX = 100
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
-_TYPE = transaction_pb2.TransactionTypeEnum.TransactionType
+# The wrapper's own Name() builds a map at each call.
+TYPE_NAMES = {
+    number: name for name, number in transaction_pb2.TransactionTypeEnum.TransactionType.items()
+}
 
 
 class TransactionService(transaction_service_pb2_grpc.TransactionServiceServicer):
@@ -44,7 +47,7 @@ class TransactionService(transaction_service_pb2_grpc.TransactionServiceServicer
         card = request.card
         wish = ChargeWish(
             payment_intent_id=request.payment_intent_id,
-            type_name=_TYPE.Name(request.type),
+            type_name=TYPE_NAMES.get(request.type, "unknown"),
             token=card.token if card.HasField("token") else None,
             card=CardFields(
                 number=card.number if card.HasField("number") else None,

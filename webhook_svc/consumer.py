@@ -15,6 +15,8 @@ from webhook_svc.store.queue import DeliveryQueue, NewEvent
 
 GROUP = "webhook-payments"
 TOPICS = ["events.payment_intent"]
+# The wrapper's own Name() builds a map at each call.
+MODE_NAMES = {number: name for name, number in mode_pb2.ModeEnum.Mode.items()}
 
 
 class PaymentConsumer:
@@ -41,7 +43,7 @@ def _new_event(record: Record) -> NewEvent:
     return NewEvent(
         id=event.id,
         merchant_id=MerchantId(event.merchant_id),
-        mode=mode_pb2.ModeEnum.Mode.Name(event.mode),
+        mode=MODE_NAMES[event.mode],
         type=event.type,
         message=record.value,
         created=event.created,
