@@ -7,6 +7,7 @@ only if the row still has that `version`, together with its event and its idempo
 from __future__ import annotations
 
 import operator
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -115,7 +116,7 @@ class IntentStore:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._remembered: dict[Owned, PaymentIntent] = {}
+        self._remembered: OrderedDict[Owned, PaymentIntent] = OrderedDict()
         self.creations: Coalescer[Creation, Answer] = Coalescer("intent.create", self._create)
         self.changes: Coalescer[Change, Changed] = Coalescer("intent.change", self._change)
         self.reads: Coalescer[Owned, PaymentIntent] = Coalescer("intent.read", self._read)
@@ -249,7 +250,7 @@ class IntentStore:
                 if item.keyed is not None
             ]
         )
-        to_read = {item.owned for item in items.values()} - self._remembered.keys()
+        to_read = {i.owned for i in items.values() if i.owned not in self._remembered}
         found = await self._found(to_read) if to_read else {}
         verdicts: dict[int, Changed | DomainError] = {}
         writes: dict[str, tuple[int, PaymentIntent]] = {}
@@ -275,7 +276,7 @@ class IntentStore:
     def _remember(self, intent: PaymentIntent) -> None:
         """Keep an intent as it was just written, so that its next change need not read it."""
         if len(self._remembered) >= REMEMBERED_MAX:
-            del self._remembered[next(iter(self._remembered))]
+            self._remembered.popitem(last=False)
         self._remembered[intent.merchant_id, intent.id] = intent
 
     def _changed_row(
