@@ -16,6 +16,7 @@ from tests.integration.edge_parts import (
     CARD_NUMBER,
     INTENTS,
     Edge,
+    one_error,
     running_edge,
 )
 
@@ -35,16 +36,6 @@ async def edge(
         yield running
 
 
-def _error(content: bytes) -> dict[str, str]:
-    """Return the error object, after checking that the body is the one error body."""
-    body = json.loads(content)
-    assert list(body) == ["error"], body
-    error: dict[str, str] = body["error"]
-    assert set(error) - {"param"} == {"type", "code", "message", "requestId"}, error
-    assert all(isinstance(value, str) and value for value in error.values()), error
-    return error
-
-
 @pytest.mark.parametrize(
     ("intent", "status", "code", "param"),
     [
@@ -59,7 +50,7 @@ async def test_what_a_service_raises_becomes_the_one_error_body(
 ) -> None:
     answer = await edge.call("GET", f"/payment-intents/{intent}")
 
-    error = _error(answer.content)
+    error = one_error(answer.content)
     assert answer.status == status
     assert (error["code"], error.get("param")) == (code, param)
     assert error["type"] == ("invalid_request_error" if status == 400 else "api_error")
@@ -109,7 +100,7 @@ async def test_a_service_that_is_away_is_told_so(edge: Edge, method: str, path: 
     answer = await edge.call(method, path)
 
     assert answer.status == 503
-    assert _error(answer.content)["code"] == "service_unavailable"
+    assert one_error(answer.content)["code"] == "service_unavailable"
 
 
 async def test_without_edge_authz_nothing_passes(authz: Authz, tls: Path, tmp_path: Path) -> None:
@@ -117,7 +108,7 @@ async def test_without_edge_authz_nothing_passes(authz: Authz, tls: Path, tmp_pa
         answer = await edge.call("GET", "/payment-intents/pi_1")
 
         assert answer.status == 503
-        assert _error(answer.content)["code"] == "service_unavailable"
+        assert one_error(answer.content)["code"] == "service_unavailable"
         assert edge.intents.callers == []
 
 
@@ -125,7 +116,7 @@ async def test_a_body_over_the_limit_is_refused_before_any_check(edge: Edge) -> 
     answer = await edge.send("POST", "/payment-intents", b" " * 65_537)
 
     assert answer.status == 413
-    assert _error(answer.content)["code"] == "request_too_large"
+    assert one_error(answer.content)["code"] == "request_too_large"
 
 
 @pytest.mark.parametrize(
@@ -147,7 +138,7 @@ async def test_a_path_without_a_meaning_reaches_no_service(
     answer = await edge.call(method, path, GOOD if method == "POST" else b"")
 
     assert answer.status == 404
-    assert _error(answer.content)["code"] == "resource_missing"
+    assert one_error(answer.content)["code"] == "resource_missing"
     assert len(edge.intents.callers) == before
 
 
@@ -177,7 +168,7 @@ async def test_a_request_line_that_no_client_sends_gets_the_one_error_body(
     )
 
     assert found == status
-    _error(content)
+    one_error(content)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +189,7 @@ async def test_a_header_that_no_client_sends_gets_the_one_error_body(
     found, content = await edge.raw(REQUEST + header + b"\r\n\r\n")
 
     assert found == status
-    _error(content)
+    one_error(content)
 
 
 async def test_the_access_log_tells_what_happened_and_no_secrets(edge: Edge) -> None:
@@ -245,6 +236,6 @@ async def test_each_merchant_has_a_bucket_and_is_told_when_to_retry(
 
     assert limited, "2,880 requests met no limit"
     assert int(limited[0].headers["retry-after"]) >= 1
-    error = _error(limited[0].content)
+    error = one_error(limited[0].content)
     assert (error["type"], error["code"]) == ("rate_limit_error", "rate_limited")
     assert (await edge.call("GET", "/payment-intents/pi_1")).status == 200
