@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from tests.e2e.conftest import Mesh
-from tests.e2e.merchant import Merchant
+from tests.e2e.merchant import Answer, Merchant
 
 pytestmark = pytest.mark.e2e
 
@@ -40,13 +40,18 @@ async def _healthy(mesh: Mesh, name: str, other_than: int) -> None:
     pytest.fail(f"{name} did not come back: {process}")
 
 
-async def _settled(merchant: Merchant, intent_id: str) -> str:
+async def _read(merchant: Merchant, path: str) -> Answer:
+    """Return what stands there, as soon as the edge has seen that the service is back."""
     for _ in range(50):
-        answer = await merchant.call("GET", f"/payment-intents/{intent_id}")
+        answer = await merchant.call("GET", path)
         if answer.status == 200:
-            return str(answer.json["status"])
+            return answer
         await asyncio.sleep(0.2)
-    pytest.fail(f"{intent_id} can't be read: {answer.content!r}")
+    pytest.fail(f"{path} can't be read: {answer.content!r}")
+
+
+async def _settled(merchant: Merchant, intent_id: str) -> str:
+    return str((await _read(merchant, f"/payment-intents/{intent_id}")).json["status"])
 
 
 @pytest.mark.parametrize("service", ["txn_svc", "intent_svc"])
@@ -101,3 +106,4 @@ async def test_a_service_that_is_down_answers_503_with_the_error_body(
         if answer.status == 503:
             assert answer.error["type"] == "api_error"
     assert 503 in {answer.status for answer in answers}
+    await _read(merchant, "/webhook-endpoints")
