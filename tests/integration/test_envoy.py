@@ -176,6 +176,7 @@ async def test_a_request_line_that_no_client_sends_gets_the_one_error_body(
     [
         (b"x_under: 1", 400),
         (b"Content-Length: 5\r\nTransfer-Encoding: chunked", 400),
+        (b"Transfer-Encoding: gzip", 400),
         (b"authorization: Bearer \xff\x80", 401),
         (b"x-signature: sha256=\xff", 401),
         (b"content-type: application/grpc", 415),
