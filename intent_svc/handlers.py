@@ -61,10 +61,15 @@ class IntentHandlers:
 
     async def get(self, caller: Caller, intent_id: str) -> PaymentIntent:
         """Return the caller's intent. Raises ResourceMissing."""
+        return await self.look_up(caller.merchant_id, caller.mode, intent_id)
+
+    async def look_up(self, merchant_id: str, mode: str, intent_id: str) -> PaymentIntent:
+        """Return a merchant's intent. Raises ResourceMissing."""
         if not is_id("pi", intent_id):
             raise ResourceMissing("No such payment intent.", param="paymentIntentId")
-        intent = await self._store.reads.submit((caller.merchant_id, PaymentIntentId(intent_id)))
-        if intent.mode != caller.mode:
+        owned = MerchantId(merchant_id), PaymentIntentId(intent_id)
+        intent = await self._store.reads.submit(owned)
+        if intent.mode != mode:
             raise ResourceMissing("No such payment intent.", param="paymentIntentId")
         return intent
 

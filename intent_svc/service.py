@@ -142,6 +142,17 @@ class PaymentIntentLifecycleService(lifecycle_grpc.PaymentIntentLifecycleService
         verdicts = await asyncio.gather(*(self._apply(item) for item in request.items))
         return lifecycle_pb2.BatchApplyOutcomeResponse(verdicts=verdicts)
 
+    async def LookUpPaymentIntent(
+        self, request: lifecycle_pb2.LookUpPaymentIntentRequest, context: Context
+    ) -> lifecycle_pb2.LookUpPaymentIntentResponse:
+        """Return an intent."""
+        intent = await self._handlers.look_up(
+            request.merchant_id, MODE_NAMES.get(request.mode, ""), request.payment_intent_id
+        )
+        return lifecycle_pb2.LookUpPaymentIntentResponse(
+            payment_intent=payment_intent_message(intent)
+        )
+
     async def _begin(
         self, item: lifecycle_pb2.BeginProcessingItem
     ) -> lifecycle_pb2.BeginProcessingVerdict:

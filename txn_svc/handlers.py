@@ -120,8 +120,14 @@ class TxnHandlers:
         return transaction
 
     async def list(self, page: Page) -> tuple[list[Transaction], bool]:
-        """Return a page of an intent's transactions and whether there are more."""
-        return await self._store.page(page)
+        """Return a page of an intent's transactions and whether there are more.
+
+        Raises ResourceMissing's like when there is no such intent.
+        """
+        found, has_more = await self._store.page(page)
+        if not found:
+            await self._intents.check_exists(page.merchant_id, page.mode, page.payment_intent_id)
+        return found, has_more
 
     def _checked(self, caller: Caller, wish: ChargeWish) -> Card:
         if wish.type_name != "charge":

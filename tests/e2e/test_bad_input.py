@@ -296,6 +296,7 @@ async def test_another_merchants_objects_do_not_exist(
     charged = await merchant.charge(intent["id"])
     paths = [
         ("GET", f"/payment-intents/{intent['id']}"),
+        ("GET", f"/payment-intents/{intent['id']}/transactions"),
         ("GET", f"/payment-intents/{intent['id']}/transactions/{charged.json['id']}"),
         ("POST", f"/payment-intents/{intent['id']}/cancel"),
         ("POST", f"/payment-intents/{intent['id']}/capture"),
@@ -313,6 +314,7 @@ async def test_another_merchants_objects_do_not_exist(
     "path",
     [
         "/payment-intents/pi_00000000000000000000000000",
+        "/payment-intents/pi_00000000000000000000000000/transactions",
         "/payment-intents/nothing",
         "/payment-intents/pi_%00",
         "/webhook-endpoints/we_00000000000000000000000000",
@@ -325,6 +327,14 @@ async def test_what_never_existed_is_not_found(merchant: Merchant, path: str) ->
 
     assert answer.status in {400, 404} if "%00" in path else answer.status == 404, answer.content
     assert answer.error["type"] == "invalid_request_error"
+
+
+async def test_an_intent_that_nobody_charged_has_an_empty_list(merchant: Merchant) -> None:
+    intent = await merchant.create_intent()
+
+    answer = await merchant.call("GET", f"/payment-intents/{intent['id']}/transactions")
+
+    assert (answer.status, answer.json) == (200, {"data": [], "hasMore": False})
 
 
 async def test_a_second_charge_on_a_paid_intent_is_refused(mesh: Mesh, merchant: Merchant) -> None:

@@ -92,7 +92,7 @@ async def test_the_audit_trail_has_every_change_with_what_was_before(
         lambda rows: len(_of(rows, intent["id"])) >= 3,
     )
     transactions = await asyncio.to_thread(
-        _records, mesh, "cdc.txn.transactions", lambda rows: len(_of(rows, intent["id"])) >= 3
+        _records, mesh, "cdc.txn.transactions", lambda rows: len(_of(rows, intent["id"])) >= 2
     )
 
     changes = [json.loads(row.value) for row in _of(rows, intent["id"])]
@@ -105,7 +105,7 @@ async def test_the_audit_trail_has_every_change_with_what_was_before(
     ]
     assert changes[2]["before"] == changes[1]["after"]
     moves = [json.loads(row.value) for row in _of(transactions, intent["id"])]
-    assert [move["after"]["status"] for move in moves] == ["pending", "pending", "succeeded"]
+    assert [move["after"]["status"] for move in moves] == ["pending", "succeeded"]
 
 
 async def test_a_record_that_can_not_be_read_is_set_aside_and_the_rest_goes_on(

@@ -97,6 +97,22 @@ class ApplyOutcomeItem(_message.Message):
     failure: _failure_pb2.Failure
     def __init__(self, merchant_id: _Optional[str] = ..., payment_intent_id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., outcome: _Optional[_Union[OutcomeEnum.Outcome, str]] = ..., amount_captured_in_cents: _Optional[int] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ...) -> None: ...
 
+class LookUpPaymentIntentRequest(_message.Message):
+    __slots__ = ("merchant_id", "mode", "payment_intent_id")
+    MERCHANT_ID_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    PAYMENT_INTENT_ID_FIELD_NUMBER: _ClassVar[int]
+    merchant_id: str
+    mode: _mode_pb2.ModeEnum.Mode
+    payment_intent_id: str
+    def __init__(self, merchant_id: _Optional[str] = ..., mode: _Optional[_Union[_mode_pb2.ModeEnum.Mode, str]] = ..., payment_intent_id: _Optional[str] = ...) -> None: ...
+
+class LookUpPaymentIntentResponse(_message.Message):
+    __slots__ = ("payment_intent",)
+    PAYMENT_INTENT_FIELD_NUMBER: _ClassVar[int]
+    payment_intent: _payment_intent_pb2.PaymentIntent
+    def __init__(self, payment_intent: _Optional[_Union[_payment_intent_pb2.PaymentIntent, _Mapping]] = ...) -> None: ...
+
 class BatchApplyOutcomeResponse(_message.Message):
     __slots__ = ("verdicts",)
     VERDICTS_FIELD_NUMBER: _ClassVar[int]

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class PaymentIntentLifecycleServiceStub:
-    """How transactions move payment intents. Internal: called by `txn_svc` only. Every call takes many
-    items with one verdict each, in the order of the request, and repeating an item is safe.
+    """How transactions move payment intents. Internal: called by `txn_svc` only. A batch takes many items
+    with one verdict each, in the order of the request, and repeating an item is safe.
     """
 
     def __init__(self, channel):
@@ -46,11 +46,16 @@ class PaymentIntentLifecycleServiceStub:
                 request_serializer=paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.BatchApplyOutcomeRequest.SerializeToString,
                 response_deserializer=paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.BatchApplyOutcomeResponse.FromString,
                 _registered_method=True)
+        self.LookUpPaymentIntent = channel.unary_unary(
+                '/paymesh.intent.v1.PaymentIntentLifecycleService/LookUpPaymentIntent',
+                request_serializer=paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.LookUpPaymentIntentRequest.SerializeToString,
+                response_deserializer=paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.LookUpPaymentIntentResponse.FromString,
+                _registered_method=True)
 
 
 class PaymentIntentLifecycleServiceServicer:
-    """How transactions move payment intents. Internal: called by `txn_svc` only. Every call takes many
-    items with one verdict each, in the order of the request, and repeating an item is safe.
+    """How transactions move payment intents. Internal: called by `txn_svc` only. A batch takes many items
+    with one verdict each, in the order of the request, and repeating an item is safe.
     """
 
     def BatchBeginProcessing(self, request, context):
@@ -73,6 +78,15 @@ class PaymentIntentLifecycleServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LookUpPaymentIntent(self, request, context):
+        """Returns an intent, so that a list of nothing can be told from a list for no intent.
+
+        Reasons: RESOURCE_MISSING.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PaymentIntentLifecycleServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -86,6 +100,11 @@ def add_PaymentIntentLifecycleServiceServicer_to_server(servicer, server):
                     request_deserializer=paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.BatchApplyOutcomeRequest.FromString,
                     response_serializer=paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.BatchApplyOutcomeResponse.SerializeToString,
             ),
+            'LookUpPaymentIntent': grpc.unary_unary_rpc_method_handler(
+                    servicer.LookUpPaymentIntent,
+                    request_deserializer=paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.LookUpPaymentIntentRequest.FromString,
+                    response_serializer=paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.LookUpPaymentIntentResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'paymesh.intent.v1.PaymentIntentLifecycleService', rpc_method_handlers)
@@ -95,8 +114,8 @@ def add_PaymentIntentLifecycleServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PaymentIntentLifecycleService:
-    """How transactions move payment intents. Internal: called by `txn_svc` only. Every call takes many
-    items with one verdict each, in the order of the request, and repeating an item is safe.
+    """How transactions move payment intents. Internal: called by `txn_svc` only. A batch takes many items
+    with one verdict each, in the order of the request, and repeating an item is safe.
     """
 
     @staticmethod
@@ -143,6 +162,33 @@ class PaymentIntentLifecycleService:
             '/paymesh.intent.v1.PaymentIntentLifecycleService/BatchApplyOutcome',
             paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.BatchApplyOutcomeRequest.SerializeToString,
             paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.BatchApplyOutcomeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LookUpPaymentIntent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/paymesh.intent.v1.PaymentIntentLifecycleService/LookUpPaymentIntent',
+            paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.LookUpPaymentIntentRequest.SerializeToString,
+            paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.LookUpPaymentIntentResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PaymentIntentLifecycleServiceStub:
-    """How transactions move payment intents. Internal: called by `txn_svc` only. Every call takes many
-    items with one verdict each, in the order of the request, and repeating an item is safe.
+    """How transactions move payment intents. Internal: called by `txn_svc` only. A batch takes many items
+    with one verdict each, in the order of the request, and repeating an item is safe.
     """
 
     @_typing.overload
@@ -47,11 +47,16 @@ class PaymentIntentLifecycleServiceStub:
 
     Refusals per item: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE.
     """
+    LookUpPaymentIntent: _grpc.UnaryUnaryMultiCallable[_payment_intent_lifecycle_service_pb2.LookUpPaymentIntentRequest, _payment_intent_lifecycle_service_pb2.LookUpPaymentIntentResponse]
+    """Returns an intent, so that a list of nothing can be told from a list for no intent.
+
+    Reasons: RESOURCE_MISSING.
+    """
 
 @_typing.type_check_only
 class PaymentIntentLifecycleServiceAsyncStub(PaymentIntentLifecycleServiceStub):
-    """How transactions move payment intents. Internal: called by `txn_svc` only. Every call takes many
-    items with one verdict each, in the order of the request, and repeating an item is safe.
+    """How transactions move payment intents. Internal: called by `txn_svc` only. A batch takes many items
+    with one verdict each, in the order of the request, and repeating an item is safe.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -67,10 +72,15 @@ class PaymentIntentLifecycleServiceAsyncStub(PaymentIntentLifecycleServiceStub):
 
     Refusals per item: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE.
     """
+    LookUpPaymentIntent: _aio.UnaryUnaryMultiCallable[_payment_intent_lifecycle_service_pb2.LookUpPaymentIntentRequest, _payment_intent_lifecycle_service_pb2.LookUpPaymentIntentResponse]  # type: ignore[assignment]
+    """Returns an intent, so that a list of nothing can be told from a list for no intent.
+
+    Reasons: RESOURCE_MISSING.
+    """
 
 class PaymentIntentLifecycleServiceServicer(metaclass=_abc_1.ABCMeta):
-    """How transactions move payment intents. Internal: called by `txn_svc` only. Every call takes many
-    items with one verdict each, in the order of the request, and repeating an item is safe.
+    """How transactions move payment intents. Internal: called by `txn_svc` only. A batch takes many items
+    with one verdict each, in the order of the request, and repeating an item is safe.
     """
 
     @_abc_1.abstractmethod
@@ -95,6 +105,17 @@ class PaymentIntentLifecycleServiceServicer(metaclass=_abc_1.ABCMeta):
         an intent can move it; an outcome that was applied before changes nothing.
 
         Refusals per item: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE.
+        """
+
+    @_abc_1.abstractmethod
+    def LookUpPaymentIntent(
+        self,
+        request: _payment_intent_lifecycle_service_pb2.LookUpPaymentIntentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payment_intent_lifecycle_service_pb2.LookUpPaymentIntentResponse, _abc.Awaitable[_payment_intent_lifecycle_service_pb2.LookUpPaymentIntentResponse]]:
+        """Returns an intent, so that a list of nothing can be told from a list for no intent.
+
+        Reasons: RESOURCE_MISSING.
         """
 
 def add_PaymentIntentLifecycleServiceServicer_to_server(servicer: PaymentIntentLifecycleServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
