@@ -13,7 +13,7 @@ from chassis.clock import Clock
 from chassis.database import Database
 from chassis.errors import DomainError, IdempotencyKeyInUse, ResourceMissing
 from chassis.ids import MerchantId, PaymentIntentId, TransactionId, new_id
-from txn_svc.domain.attempt import Attempt, AttemptStatus
+from txn_svc.domain.attempt import ATTEMPT_TRANSITIONS, Attempt, AttemptStatus
 from txn_svc.domain.transaction import Failure, KeptCard, Transaction, TransactionStatus
 from txn_svc.messages import attempt_event
 from txn_svc.tables import attempts, transactions
@@ -52,9 +52,10 @@ ABANDON = """
 delete from transactions t
 using jsonb_to_recordset(cast(%(items)s as jsonb)) as item(merchant_id text, id text)
 where t.merchant_id = item.merchant_id and t.id = item.id
-    and t.status = 'pending' and not exists (
-        select from attempts a where a.merchant_id = t.merchant_id and a.transaction_id = t.id
-    )
+    and t.status = 'pending' and (
+        select count(*) from attempts a
+        where a.merchant_id = t.merchant_id and a.transaction_id = t.id
+    ) = 0
 """
 
 RECORD = """
@@ -64,10 +65,12 @@ with item as (
         amount_minor integer, currency text, stan text, rrn text, transmitted_at text,
         deadline bigint, created bigint, event_id text, event text)
 ), held as (
-    select item.* from item join transactions t
-        on t.merchant_id = item.merchant_id and t.id = item.transaction_id
-    where t.status = 'pending'
-    for key share of t
+    select item.* from item cross join lateral (
+        select from transactions t
+        where t.merchant_id = item.merchant_id and t.id = item.transaction_id
+            and t.status = 'pending'
+        for key share
+    ) pending
 ), attempt as (
     insert into attempts (merchant_id, id, transaction_id, payment_intent_id, network, status,
         amount_minor, currency, stan, rrn, transmitted_at, deadline, version, created)
@@ -89,7 +92,8 @@ SETTLE = """
 with item as (
     select * from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(
         merchant_id text, id text, transaction_id text, payment_intent_id text,
-        attempt_status text, response_code text, approval_code text, network_trace_id text,
+        attempt_status text, came_from text[], response_code text, approval_code text,
+        network_trace_id text,
         version integer, amount_minor integer, currency text, status text, answered_as text,
         failure_code text, failure_decline_code text, failure_message text,
         event_id text, event text)
@@ -100,7 +104,7 @@ with item as (
         version = item.version
     from item
     where a.merchant_id = item.merchant_id and a.id = item.id
-        and a.version = item.version - 1 and a.status in ('recorded', 'timeout')
+        and a.version = item.version - 1 and a.status = any(item.came_from)
     returning item.*
 ), moved as (
     update transactions t set
@@ -119,6 +123,12 @@ with item as (
 )
 select id from settled
 """
+
+
+CAME_FROM: dict[AttemptStatus, list[AttemptStatus]] = {
+    status: [was for (was, _), then in ATTEMPT_TRANSITIONS.items() if then is status]
+    for status in AttemptStatus
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +289,7 @@ class TxnStore:
             "transaction_id": attempt.transaction_id,
             "payment_intent_id": attempt.payment_intent_id,
             "attempt_status": attempt.status,
+            "came_from": CAME_FROM[attempt.status],
             "response_code": attempt.response_code,
             "approval_code": attempt.approval_code,
             "network_trace_id": attempt.network_trace_id,

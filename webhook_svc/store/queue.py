@@ -92,7 +92,7 @@ with item as (
         next_attempt = coalesce(item.next_attempt, d.next_attempt), claim_id = null
     from item
     where d.merchant_id = item.merchant_id and d.id = item.id
-        and d.claim_id = item.claim_id and d.status = 'pending'
+        and d.claim_id = item.claim_id  -- whatever ends a delivery takes its claim away
     returning d.id
 ), attempt as (
     insert into delivery_attempts (merchant_id, delivery_id, created, duration_ms, http_status,
