@@ -7,15 +7,20 @@ the last step sees sets.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from opentelemetry.trace import SpanContext
+
+from chassis import spans
 from chassis.errors import DomainError, Overloaded
 from chassis.telemetry import batch_items
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Waiting = tuple[Item, asyncio.Future[Result], SpanContext | None]
 Flush = Callable[[Sequence[Item]], Awaitable[Sequence[Result | DomainError]]]
 
 
@@ -28,6 +33,8 @@ class Coalescer(Generic[Item, Result]):
         does not fail its neighbours; it must therefore be safe to repeat.
     linger_s: how long to wait for more when several are waiting already; a lone item never waits.
     waiting_max: more waiting items than this are refused with Overloaded.
+
+    A flush runs in a span if one of its items was submitted in a sampled one.
     """
 
     def __init__(
@@ -44,7 +51,7 @@ class Coalescer(Generic[Item, Result]):
         self._items_max = items_max
         self._linger_s = linger_s
         self._waiting_max = waiting_max
-        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._waiting: deque[Waiting[Item, Result]] = deque()
         self._writer: asyncio.Task[None] | None = None
         self._attributes = {"coalescer": name}
 
@@ -56,9 +63,12 @@ class Coalescer(Generic[Item, Result]):
         if len(self._waiting) >= self._waiting_max:
             raise Overloaded
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
+        self._waiting.append((item, future, spans.current()))
         if self._writer is None:
-            self._writer = asyncio.create_task(self._write(), name=f"coalescer {self._name}")
+            # It outlives this caller and works for others, so it knows nothing of the caller.
+            self._writer = asyncio.create_task(
+                self._write(), name=f"coalescer {self._name}", context=contextvars.Context()
+            )
         return await future
 
     async def close(self) -> None:
@@ -77,10 +87,11 @@ class Coalescer(Generic[Item, Result]):
         finally:
             self._writer = None
 
-    async def _settle(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+    async def _settle(self, batch: list[Waiting[Item, Result]]) -> None:
         batch_items.record(len(batch), self._attributes)
-        verdicts = await self._verdicts([item for item, _ in batch])
-        for (_, future), verdict in zip(batch, verdicts, strict=True):
+        with spans.batch_span(self._name, [span for _, _, span in batch]):
+            verdicts = await self._verdicts([item for item, _, _ in batch])
+        for (_, future, _), verdict in zip(batch, verdicts, strict=True):
             if future.done():  # the caller is gone
                 continue
             if isinstance(verdict, BaseException):

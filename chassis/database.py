@@ -24,6 +24,7 @@ from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from chassis import spans
 from chassis.config import ServiceSettings
 from chassis.errors import ServiceUnavailable
 
@@ -72,7 +73,7 @@ class Database:
         It commits whole or not at all. Raises ServiceUnavailable when the database is away; then it
         may have been committed.
         """
-        with _told_when_away():
+        with _told_when_away(), spans.statement_span(sql):
             async with self._pool.connection() as connection:
                 cursor = await connection.execute(sql.encode(), parameters)
                 return await cursor.fetchall() if cursor.description else []
@@ -91,7 +92,7 @@ class Database:
 
     async def select(self, query: sqlalchemy.Select[Any]) -> list[Row]:
         """Run a query that code has put together and return its rows. Raises as `fetch` does."""
-        with _told_when_away():
+        with _told_when_away(), spans.statement_span("select"):
             async with self.engine.connect() as connection:
                 found = await connection.execute(query)
                 return [dict(row) for row in found.mappings()]

@@ -137,13 +137,17 @@ def server_credentials(settings: ServiceSettings) -> grpc.ServerCredentials:
     )
 
 
-def channel(settings: ServiceSettings, address: str) -> grpc.aio.Channel:
-    """Return a channel to another service; calls are repeated by their callers, never by gRPC."""
-    credentials = grpc.ssl_channel_credentials(
+def channel_credentials(settings: ServiceSettings) -> grpc.ChannelCredentials:
+    """Return credentials that show the service's certificate and trust the mesh alone."""
+    return grpc.ssl_channel_credentials(
         settings.tls_ca.read_bytes(),
         settings.tls_key.read_bytes(),
         settings.tls_certificate.read_bytes(),
     )
+
+
+def channel(settings: ServiceSettings, address: str) -> grpc.aio.Channel:
+    """Return a channel to another service; calls are repeated by their callers, never by gRPC."""
     options = [
         ("grpc.enable_retries", 0),
         ("grpc.keepalive_time_ms", 20_000),
@@ -152,4 +156,4 @@ def channel(settings: ServiceSettings, address: str) -> grpc.aio.Channel:
         ("grpc.min_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1_000),
     ]
-    return grpc.aio.secure_channel(address, credentials, options=options)
+    return grpc.aio.secure_channel(address, channel_credentials(settings), options=options)

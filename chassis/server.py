@@ -16,9 +16,8 @@ import grpc
 import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from opentelemetry import trace
 
-from chassis import telemetry
+from chassis import spans, telemetry
 from chassis.config import ServiceSettings
 from chassis.errors import (
     RENDERINGS,
@@ -166,15 +165,20 @@ class Interceptor(grpc.aio.ServerInterceptor):
 
     def _wrapped(self, method: str, service: Service, inner: Behavior) -> Behavior:
         answered = {"method": method, "status": "OK"}
+        name = method.removeprefix("/")
 
         async def behavior(request: Any, context: Context) -> Any:
-            started_s = time.perf_counter()
             metadata = dict(context.invocation_metadata() or ())
+            with spans.server_span(name, metadata.get("traceparent")):
+                return await answer(request, context, metadata)
+
+        async def answer(request: Any, context: Context, metadata: dict[str, str | bytes]) -> Any:
+            started_s = time.perf_counter()
             request_id = str(metadata.get("x-request-id") or uuid.uuid4())
             telemetry.request_id_var.set(request_id)
             try:
                 self._identify(service, metadata, context)
-                response = await _traced(method, metadata, inner, request, context)
+                response = await inner(request, context)
             except DomainError as error:
                 await _refuse(method, context, error, request_id)
             except grpc.aio.AbortError:
@@ -197,26 +201,11 @@ class Interceptor(grpc.aio.ServerInterceptor):
             set_caller(self._tokens.verify(authorization.removeprefix("Bearer ")))
 
 
-async def _traced(
-    method: str,
-    metadata: dict[str, str | bytes],
-    inner: Behavior,
-    request: Any,
-    context: Context,
-) -> Any:
-    """Run the handler inside a span, which is the caller's child if its own is sampled."""
-    parent = telemetry.span_parent(metadata)
-    outer = trace.set_span_in_context(trace.NonRecordingSpan(parent)) if parent else None
-    with telemetry.tracer.start_as_current_span(
-        method.removeprefix("/"), outer, trace.SpanKind.SERVER, record_exception=False
-    ):
-        return await inner(request, context)
-
-
 async def _refuse(method: str, context: Context, error: DomainError, request_id: str) -> None:
     status = RENDERINGS[error.kind].grpc_status
     telemetry.rpc_duration.record(0.0, {"method": method, "status": status.name})
     LOG.info("refused", extra={"method": method, "reason": error.reason, "param": error.param})
+    spans.mark_failed(error.reason)
     await context.abort(
         status,
         error.message,
@@ -229,6 +218,7 @@ async def _refuse(method: str, context: Context, error: DomainError, request_id:
 
 async def _fail(method: str, context: Context, request_id: str) -> None:
     telemetry.rpc_duration.record(0.0, {"method": method, "status": "INTERNAL"})
+    spans.mark_failed("INTERNAL")
     body = error_body("api_error", "internal_error", "An error occurred on our side.", request_id)
     await context.abort(
         grpc.StatusCode.INTERNAL, "internal error", ((ERROR_HEADER, body.decode()),)

@@ -9,7 +9,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,10 +26,10 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from prometheus_client import start_http_server
 
 from chassis.config import ServiceSettings
+from chassis.identity import channel_credentials
 
 request_id_var: ContextVar[str] = ContextVar("request_id", default="")
 
-tracer = trace.get_tracer("paymesh")
 _meter = metrics.get_meter("paymesh")
 rpc_duration = _meter.create_histogram(
     "paymesh_rpc_duration", unit="s", description="Time to answer an RPC, by method and status."
@@ -61,7 +61,9 @@ def configure(settings: ServiceSettings) -> None:
         resource=resource, sampler=ParentBased(TraceIdRatioBased(settings.trace_ratio))
     )
     if settings.trace_endpoint:
-        exporter = OTLPSpanExporter(endpoint=settings.trace_endpoint, insecure=False)
+        exporter = OTLPSpanExporter(
+            endpoint=settings.trace_endpoint, credentials=channel_credentials(settings)
+        )
         provider.add_span_processor(BatchSpanProcessor(exporter))
     if settings.trace_file:
         provider.add_span_processor(BatchSpanProcessor(FileSpanExporter(settings.trace_file)))
@@ -146,14 +148,3 @@ def _mask_card_number(found: re.Match[str]) -> str:
     doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
     is_card_number = (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
     return "[card number]" if is_card_number else found[0]
-
-
-def span_parent(metadata: Mapping[str, str | bytes]) -> trace.SpanContext | None:
-    """Return the caller's sampled span from `traceparent` (W3C Trace Context), if there is one."""
-    header = metadata.get("traceparent")
-    if not isinstance(header, str) or not header.endswith("-01") or len(header) != 55:
-        return None
-    _, trace_id, span_id, _ = header.split("-")
-    return trace.SpanContext(
-        int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=trace.TraceFlags(1)
-    )

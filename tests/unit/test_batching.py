@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextvars import ContextVar
 
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from chassis import spans
 from chassis.batching import Coalescer
 from chassis.errors import Overloaded, ResourceMissing, ServiceUnavailable
 
@@ -106,3 +110,77 @@ async def test_more_than_may_wait_are_refused() -> None:
     results = await asyncio.gather(*(coalescer.submit(2) for _ in range(5)), return_exceptions=True)
 
     assert sum(isinstance(result, Overloaded) for result in results) == 2
+
+
+async def test_a_flush_is_the_child_of_its_first_sampled_item_and_linked_to_the_others(
+    exported: InMemorySpanExporter,
+) -> None:
+    coalescer = Coalescer("t", Flushes().flush)
+
+    async def request(header: str, item: int) -> None:
+        with spans.server_span("request", header):
+            await asyncio.gather(coalescer.submit(item), coalescer.submit(item))
+
+    await asyncio.gather(
+        request(spans.NOT_SAMPLED, 2),
+        *(request(f"00-{trace:032x}-{0xB:016x}-01", 2) for trace in (0xA1, 0xA2, 0xA3)),
+    )
+
+    flush, *requests = exported.get_finished_spans()
+    assert [span.name for span in (flush, *requests)] == ["t", *["request"] * 3]
+    first, second, third = sorted(span.context for span in requests)
+    assert flush.parent == first
+    assert flush.context.trace_id == 0xA1
+    assert [link.context for link in flush.links] == [second, third]
+
+
+async def test_a_flush_without_a_sampled_item_has_no_span(exported: InMemorySpanExporter) -> None:
+    with spans.server_span("request", spans.NOT_SAMPLED):
+        await Coalescer("t", Flushes().flush).submit(2)
+
+    assert exported.get_finished_spans() == ()
+
+
+async def test_what_a_flush_calls_is_inside_its_span_also_when_items_are_tried_alone(
+    exported: InMemorySpanExporter,
+) -> None:
+    seen = []
+
+    async def flush(items: Sequence[int]) -> list[int]:
+        seen.append(spans.current())
+        if len(items) > 1:
+            raise ValueError("together")
+        return list(items)
+
+    coalescer: Coalescer[int, int] = Coalescer("t", flush)
+    with spans.server_span("request", f"00-{0xA:032x}-{0xB:016x}-01"):
+        await asyncio.gather(coalescer.submit(1), coalescer.submit(2))
+
+    flushed, _ = exported.get_finished_spans()
+    assert seen == [flushed.context] * 3
+
+
+async def test_nothing_of_the_first_caller_is_known_to_the_flushes_of_others(
+    exported: InMemorySpanExporter,
+) -> None:
+    caller: ContextVar[str] = ContextVar("caller", default="nobody")
+    seen = []
+
+    async def flush(items: Sequence[int]) -> list[int]:
+        seen.append((caller.get(), spans.current()))
+        await asyncio.sleep(0)
+        return list(items)
+
+    coalescer: Coalescer[int, int] = Coalescer("t", flush, items_max=1)
+
+    async def request(name: str, header: str) -> None:
+        caller.set(name)
+        with spans.server_span("request", header):
+            await coalescer.submit(1)
+
+    await asyncio.gather(
+        request("first", f"00-{0xA:032x}-{0xB:016x}-01"), request("second", spans.NOT_SAMPLED)
+    )
+
+    flushed, _ = exported.get_finished_spans()
+    assert seen == [("nobody", flushed.context), ("nobody", None)]
