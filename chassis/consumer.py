@@ -15,8 +15,9 @@ from typing import Any
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata, TopicPartition
+from opentelemetry.trace import SpanKind
 
-from chassis import telemetry
+from chassis import spans, telemetry
 from chassis.config import ServiceSettings
 from chassis.errors import DomainError, Kind
 
@@ -39,7 +40,10 @@ create table consumed_events (
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One event on a topic. key: the payment intent's id; event_id: the outbox row's id."""
+    """One event on a topic. key: the payment intent's id; event_id: the outbox row's id.
+
+    traceparent: the sampled span in which it came about, if there was one.
+    """
 
     topic: str
     partition: int
@@ -48,6 +52,7 @@ class Record:
     value: bytes
     event_id: str
     event_type: str
+    traceparent: str | None = None
 
 
 class PoisonRecord(Exception):
@@ -153,10 +158,12 @@ class Consumer:
 
     async def _handled(self, records: Sequence[Record]) -> Exception | None:
         """Handle the records, waiting for parts that are away; return what can't be waited out."""
+        parents = [spans.sampled(record.traceparent) for record in records]
         backoff_s = 0.1
         while True:
             try:
-                await self._handle(records)
+                with spans.batch_span(self._group, parents, SpanKind.CONSUMER):
+                    await self._handle(records)
             except Exception as error:
                 if not _is_transient(error):
                     LOG.warning("records failed", extra=self._attributes, exc_info=True)
@@ -202,7 +209,7 @@ class Consumer:
 
 
 def _record(row: Any) -> Record:
-    headers = {name: value.decode() for name, value in row.headers}
+    headers = {name: value.decode() for name, value in row.headers if value is not None}
     return Record(
         topic=row.topic,
         partition=row.partition,
@@ -211,6 +218,7 @@ def _record(row: Any) -> Record:
         value=row.value or b"",
         event_id=headers.get("id", ""),
         event_type=headers.get("eventType", ""),
+        traceparent=headers.get("traceparent"),
     )
 
 

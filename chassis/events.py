@@ -12,10 +12,14 @@ create table outbox (
     aggregateid text not null,
     type text not null,
     payload bytea not null,
+    traceparent text,
     created timestamptz not null default now()
 )
 """
-"""`id` is the event's id, `aggregateid` the payment intent's, `payload` the protobuf message."""
+"""`id` is the event's id, `aggregateid` the payment intent's, `payload` the protobuf message.
+
+`traceparent` is the sampled span that caused it; what an event causes is in the same trace.
+"""
 
 GRANT = """
 do $$ begin

@@ -13,6 +13,7 @@ from paymesh.intent.v1 import (
     payment_intent_lifecycle_service_pb2_grpc as lifecycle_grpc,
 )
 
+from chassis import spans
 from chassis.batching import Coalescer
 from chassis.errors import DomainError, Kind, RemoteError, ServiceUnavailable, from_rpc_error
 from txn_svc.domain.transaction import Transaction, TransactionStatus
@@ -66,7 +67,7 @@ class IntentClient:
             payment_intent_id=intent_id,
         )
         try:
-            await self._stub.LookUpPaymentIntent(request, timeout=TIMEOUT_S)
+            await self._stub.LookUpPaymentIntent(request, timeout=TIMEOUT_S, metadata=_metadata())
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from error
 
@@ -83,7 +84,9 @@ class IntentClient:
             ]
         )
         try:
-            response = await self._stub.BatchBeginProcessing(request, timeout=TIMEOUT_S)
+            response = await self._stub.BatchBeginProcessing(
+                request, timeout=TIMEOUT_S, metadata=_metadata()
+            )
         except grpc.aio.AioRpcError as error:
             return [_unavailable(error)] * len(items)
         return [
@@ -110,13 +113,19 @@ class IntentClient:
             ]
         )
         try:
-            response = await self._stub.BatchApplyOutcome(request, timeout=TIMEOUT_S)
+            response = await self._stub.BatchApplyOutcome(
+                request, timeout=TIMEOUT_S, metadata=_metadata()
+            )
         except grpc.aio.AioRpcError as error:
             return [_unavailable(error)] * len(items)
         return [
             _refused(verdict.refusal) if verdict.HasField("refusal") else None
             for verdict in response.verdicts
         ]
+
+
+def _metadata() -> tuple[tuple[str, str], ...]:
+    return (("traceparent", spans.traceparent() or spans.NOT_SAMPLED),)
 
 
 def _unavailable(error: grpc.aio.AioRpcError) -> DomainError:

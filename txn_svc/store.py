@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
+from chassis import spans
 from chassis.batching import Coalescer
 from chassis.clock import Clock
 from chassis.database import Database
@@ -63,7 +64,7 @@ with item as (
     select * from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(
         merchant_id text, id text, transaction_id text, payment_intent_id text, network text,
         amount_minor integer, currency text, stan text, rrn text, transmitted_at text,
-        deadline bigint, created bigint, event_id text, event text)
+        deadline bigint, created bigint, event_id text, event text, traceparent text)
 ), held as (
     select item.* from item cross join lateral (
         select from transactions t
@@ -81,8 +82,9 @@ with item as (
     on conflict (merchant_id, transaction_id) do nothing
     returning id
 ), event as (
-    insert into outbox (id, aggregatetype, aggregateid, type, payload)
-    select event_id, 'attempt', payment_intent_id, 'attempt.recorded', decode(event, 'base64')
+    insert into outbox (id, aggregatetype, aggregateid, type, payload, traceparent)
+    select event_id, 'attempt', payment_intent_id, 'attempt.recorded', decode(event, 'base64'),
+        traceparent
     from held join attempt using (id)
 )
 select id from attempt
@@ -96,7 +98,7 @@ with item as (
         network_trace_id text,
         version integer, amount_minor integer, currency text, status text, answered_as text,
         failure_code text, failure_decline_code text, failure_message text,
-        event_id text, event text)
+        event_id text, event text, traceparent text)
 ), settled as (
     update attempts a set
         status = item.attempt_status, response_code = item.response_code,
@@ -116,9 +118,9 @@ with item as (
     from settled
     where t.merchant_id = settled.merchant_id and t.id = settled.transaction_id
 ), event as (
-    insert into outbox (id, aggregatetype, aggregateid, type, payload)
+    insert into outbox (id, aggregatetype, aggregateid, type, payload, traceparent)
     select event_id, 'attempt', payment_intent_id, 'attempt.' || attempt_status,
-        decode(event, 'base64')
+        decode(event, 'base64'), traceparent
     from settled
 )
 select id from settled
@@ -151,10 +153,11 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A transaction and its attempt as they are to be written."""
+    """A transaction and its attempt as they are to be written, and the span that wants it."""
 
     transaction: Transaction
     attempt: Attempt
+    traceparent: str | None = field(default_factory=spans.traceparent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +311,11 @@ class TxnStore:
         event_id = new_id("evt", item.attempt.merchant_id)
         created = int(self._clock.now().timestamp())
         event = attempt_event(item.transaction, item.attempt, event_id, created)
-        return {"event_id": event_id, "event": event.SerializeToString()}
+        return {
+            "event_id": event_id,
+            "event": event.SerializeToString(),
+            "traceparent": item.traceparent,
+        }
 
     async def _abandon(self, items: Sequence[Owned]) -> list[None]:
         await self._database.run_batch(ABANDON, [_owned_row(item) for item in items])

@@ -9,13 +9,14 @@ from __future__ import annotations
 import operator
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeGuard
 
 import sqlalchemy as sa
 from psycopg.errors import IntegrityError
 
+from chassis import spans
 from chassis.batching import Coalescer
 from chassis.clock import Clock
 from chassis.database import Database
@@ -47,10 +48,11 @@ class Keyed:
 
 @dataclass(frozen=True, slots=True)
 class Creation:
-    """A new intent, with the caller's key if there is one."""
+    """A new intent, with the caller's key if there is one, and the span that wants it."""
 
     intent: PaymentIntent
     keyed: Keyed | None
+    traceparent: str | None = field(default_factory=spans.traceparent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Change:
     mode: None for callers who act for the mesh. decide: returns the intent as it shall be, or the
     same one, or raises what the caller gets; it may be called again on a newer intent.
     consumed_id: the id of the event that asks, which is noted with the change.
+    traceparent: the span that asks.
     """
 
     merchant_id: MerchantId
@@ -76,6 +79,7 @@ class Change:
     decide: Callable[[PaymentIntent], PaymentIntent]
     keyed: Keyed | None = None
     consumed_id: str | None = None
+    traceparent: str | None = field(default_factory=spans.traceparent)
 
     @property
     def owned(self) -> Owned:
@@ -208,6 +212,7 @@ class IntentStore:
             "created": intent.created,
             "event_id": event_id,
             "event": event.SerializeToString(),
+            "traceparent": item.traceparent,
             **_key_columns(item.keyed, answer),
         }
 
@@ -302,6 +307,7 @@ class IntentStore:
             "failure_decline_code": failure.decline_code,
             "failure_message": failure.message or None,
             "consumed_id": item.consumed_id,
+            "traceparent": item.traceparent,
             **event,
             **_key_columns(
                 item.keyed, payment_intent_message(intent).SerializeToString(deterministic=True)

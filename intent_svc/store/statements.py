@@ -7,7 +7,7 @@ with item as (
     select * from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(
         merchant_id text, id text, mode text, amount_minor integer, currency text,
         description text, metadata jsonb, created bigint,
-        event_id text, event text, key text, request_hash text, response text)
+        event_id text, event text, traceparent text, key text, request_hash text, response text)
 ), key as (
     insert into idempotency_keys (merchant_id, mode, key, request_hash, response)
     select merchant_id, mode, key, decode(request_hash, 'base64'), decode(response, 'base64')
@@ -24,8 +24,9 @@ with item as (
         to_timestamp(created)
     from fresh
 ), event as (
-    insert into outbox (id, aggregatetype, aggregateid, type, payload)
-    select event_id, 'payment_intent', id, 'payment.created', decode(event, 'base64') from fresh
+    insert into outbox (id, aggregatetype, aggregateid, type, payload, traceparent)
+    select event_id, 'payment_intent', id, 'payment.created', decode(event, 'base64'), traceparent
+    from fresh
 )
 select id from fresh
 """
@@ -50,7 +51,7 @@ with item as (
         merchant_id text, id text, mode text, was integer, version integer, status text,
         amount_captured_minor integer, latest_transaction_id text, failure_code text,
         failure_decline_code text, failure_message text, event_id text, event text,
-        key text, request_hash text, response text, consumed_id text)
+        traceparent text, key text, request_hash text, response text, consumed_id text)
 ), change as (
     update payment_intents i set
         version = item.version, status = item.status,
@@ -70,8 +71,9 @@ with item as (
     select 'intent-attempts', consumed_id from change where consumed_id is not null
     on conflict do nothing
 ), event as (
-    insert into outbox (id, aggregatetype, aggregateid, type, payload)
-    select event_id, 'payment_intent', id, 'payment.' || status, decode(event, 'base64')
+    insert into outbox (id, aggregatetype, aggregateid, type, payload, traceparent)
+    select event_id, 'payment_intent', id, 'payment.' || status, decode(event, 'base64'),
+        traceparent
     from change where event_id is not null
 )
 select id from change
