@@ -22,6 +22,7 @@ PORTS = (
     "edge",
     "edge_admin",
     "authz_http",
+    "collector",
     *(
         f"{name}{kind}"
         for name in ("authz", "intent", "txn", "webhook")

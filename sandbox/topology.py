@@ -98,6 +98,8 @@ class Topology:
             "ACCESS_LOG": self.state.logs / "envoy-access.log",
             "AUTHZ_HOST": HOST,
             "AUTHZ_PORT": self.ports["authz_http"],
+            "COLLECTOR_HOST": HOST,
+            "COLLECTOR_PORT": self.ports["collector"],
         }
         for name in ("intent", "txn", "webhook"):
             values |= {f"{name.upper()}_HOST": HOST, f"{name.upper()}_PORT": self.ports[name]}
@@ -135,7 +137,6 @@ class Topology:
             "TLS_CA": tls / "ca.crt",
             "JWKS_FILE": tls / "jwks.json",
             "TRACE_FILE": self.state.logs / f"{name}-spans.log",
-            "TRACE_RATIO": 0.05,
             "DRAIN_S": 5,
         }
         own: dict[str, dict[str, object]] = {

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from chassis import spans
 from chassis.clock import Clock
 from chassis.errors import (
     RENDERINGS,
@@ -47,12 +48,14 @@ class AuthzApp:
             headers[name] = b"" if name in headers else value
         request_id = headers.get(b"x-request-id", b"").decode("latin-1")
         request_id_var.set(request_id)
-        try:
-            content = await _content(receive)
-            passed = await self._check(scope, headers, content, request_id)
-        except DomainError as refused:
-            await _refuse(send, refused, request_id)
-            return
+        traceparent = headers.get(b"traceparent")
+        with spans.server_span("edge.authz/Check", traceparent and traceparent.decode("latin-1")):
+            try:
+                content = await _content(receive)
+                passed = await self._check(scope, headers, content, request_id)
+            except DomainError as refused:
+                await _refuse(send, refused, request_id)
+                return
         await send({"type": "http.response.start", "status": 200, "headers": passed})
         await send({"type": "http.response.body", "body": b""})
 
@@ -92,6 +95,7 @@ async def _content(receive: Receive) -> bytes:
 
 async def _refuse(send: Send, error: DomainError, request_id: str) -> None:
     LOG.info("refused", extra={"reason": error.reason, "param": error.param})
+    spans.mark_failed(error.reason)
     body = public_error(error, request_id)
     headers = [
         (b"content-type", b"application/json"),

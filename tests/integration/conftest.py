@@ -23,6 +23,7 @@ from sandbox.platform.certificates import KEY_ID, issue
 from sandbox.platform.postgres import Postgres
 from sandbox.state import ROLES, ROOT
 from tests.integration.authz_client import Authz, free_port
+from tests.integration.collector import Collector, running_collector
 
 START_S_MAX = 30.0
 
@@ -75,8 +76,18 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+async def collector(tls: Path) -> AsyncIterator[Collector]:
+    """Run a collector of spans until the last test."""
+    async with running_collector(tls) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
 async def authz(
-    postgres: DatabaseServer, tls: Path, tmp_path_factory: pytest.TempPathFactory
+    postgres: DatabaseServer,
+    tls: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    collector: Collector,
 ) -> AsyncIterator[Authz]:
     """Run edge/authz until the last test."""
     ports = [free_port() for _ in range(3)]
@@ -95,6 +106,7 @@ async def authz(
         "JWT_KEY_ID": KEY_ID,
         "MASTER_KEY_FILE": str(tls / "master.key"),
         "DRAIN_S": "1",
+        "TRACE_ENDPOINT": f"localhost:{collector.port}",
     }
     log = tmp_path_factory.mktemp("authz") / "authz.log"
     with log.open("wb") as output:

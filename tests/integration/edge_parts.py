@@ -297,12 +297,14 @@ async def running_edge(
     services: int = 1,
     other_ports: Sequence[int] = (),
     replacing: Mapping[str, str] | None = None,
+    collector_port: int | None = None,
 ) -> AsyncIterator[Edge]:
     """Run Envoy before edge/authz and one service; the other two are out of service.
 
     services: how many processes stand in for the one service.
     other_ports: where a test has started more of them.
     replacing: what else reads differently in the configuration.
+    collector_port: where spans go; else nothing is there.
     """
     async with AsyncExitStack() as stack:
         intents = [await stack.enter_async_context(_intent_service(tls)) for _ in range(services)]
@@ -315,7 +317,8 @@ async def running_edge(
             keys,
             intents,
         )
-        command = _configure(edge, folder, authz_port, ports, replacing or {})
+        addresses = {"AUTHZ_PORT": authz_port, "COLLECTOR_PORT": collector_port or free_port()}
+        command = _configure(edge, folder, addresses, ports, replacing or {})
         with (folder / "envoy.log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: ASYNC220
         try:
@@ -327,7 +330,11 @@ async def running_edge(
 
 
 def _configure(
-    edge: Edge, folder: Path, authz_port: str, ports: Sequence[int], replacing: Mapping[str, str]
+    edge: Edge,
+    folder: Path,
+    addresses: Mapping[str, object],
+    ports: Sequence[int],
+    replacing: Mapping[str, str],
 ) -> Sequence[str]:
     """Write the edge's configuration for a test and return how to run it."""
     nobody = free_port()
@@ -339,11 +346,12 @@ def _configure(
         "TLS_DIR": edge.tls,
         "DESCRIPTOR_SET": ROOT / "gen" / "api.binpb",
         "ACCESS_LOG": edge.access_log,
-        "AUTHZ_PORT": authz_port,
         "INTENT_PORT": ports[0],
         "TXN_PORT": nobody,
         "WEBHOOK_PORT": nobody,
-    } | {f"{name}_HOST": "127.0.0.1" for name in ("AUTHZ", "INTENT", "TXN", "WEBHOOK")}
+        **addresses,
+    }
+    values |= {name.replace("_PORT", "_HOST"): "127.0.0.1" for name in values if "_PORT" in name}
     command = envoy.spec(folder, values, admin_port).command
     configuration = folder / "envoy.yaml"
     text = configuration.read_text()
