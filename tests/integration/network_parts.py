@@ -1,0 +1,110 @@
+"""The simulated card networks as tests run them, each its own process over TCP."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from txn_svc.domain.card import Card, CardFields, check_card
+from txn_svc.networks.pool import CardNetworkUnavailable, NetworkPool
+
+ROOT = Path(__file__).resolve().parents[2]
+TIMEOUT_S = 1.0
+NETWORKS = ["visa_sim", "mastercard_sim"]
+CARDS = {
+    "approved": ("4242424242424242", "5555555555554444"),
+    "answer lost": ("4000000000990012", "5200000000990017"),
+    "answer late": ("4000000000990020", "5200000000990025"),
+    "answer twice": ("4000000000990038", "5200000000990033"),
+    "never received": ("4000000000990046", "5200000000990041"),
+    "closed": ("4000000000990087", "5200000000990082"),
+    "slow": ("4000000000990111", "5200000000990116"),
+    "half": ("4000000000990129", "5200000000990124"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Simulator:
+    """A running simulated network."""
+
+    name: str
+    port: int
+    admin_port: int
+    folder: Path
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Run the network's process."""
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "sandbox.networks", self.name),
+                *("--listen", self.address, "--admin", f"127.0.0.1:{self.admin_port}"),
+                *("--state-dir", str(self.folder), "--client-timeout-s", str(TIMEOUT_S)),
+            ],
+            cwd=ROOT,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(10)
+
+    async def ledger(self) -> list[dict[str, object]]:
+        """Return the issuers' books."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{self.admin_port}/ledger") as answer,
+        ):
+            rows: list[dict[str, object]] = await answer.json()
+            return rows
+
+
+def card_fields(network: str, behavior: str) -> CardFields:
+    """Return a test card for which the network behaves so."""
+    return CardFields(CARDS[behavior][NETWORKS.index(network)], 12, 2034, "123")
+
+
+def a_card(simulator: Simulator, behavior: str) -> Card:
+    return check_card(card_fields(simulator.name, behavior), date(2026, 11, 24))
+
+
+@asynccontextmanager
+async def a_pool(simulator: Simulator, *, connections: int = 2) -> AsyncIterator[NetworkPool]:
+    """Return a started pool that the network has let in."""
+    pool = NetworkPool(
+        simulator.name, [simulator.address], timeout_s=TIMEOUT_S, connections=connections
+    )
+    await pool.start()
+    try:
+        await signed_on(pool)
+        yield pool
+    finally:
+        await pool.stop()
+
+
+async def signed_on(pool: NetworkPool) -> None:
+    """Wait until the network has let the pool in."""
+    for _ in range(200):
+        try:
+            reservation = pool.reserve()
+        except CardNetworkUnavailable:
+            await asyncio.sleep(0.05)
+        else:
+            with reservation:
+                return
+    pytest.fail("the network did not let us in")
