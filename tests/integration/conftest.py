@@ -19,11 +19,16 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from chassis.database import connect, migrate
+from chassis.identity import Caller
 from sandbox.platform.certificates import KEY_ID, issue
 from sandbox.platform.postgres import Postgres
 from sandbox.state import ROLES, ROOT
+from tests.fakes import FakeClock
 from tests.integration.authz_client import Authz, free_port
 from tests.integration.collector import Collector, running_collector
+from tests.integration.intent_parts import IntentProcess, a_caller
+from tests.integration.settings import database_and_settings
 
 START_S_MAX = 30.0
 
@@ -65,6 +70,26 @@ def postgres() -> Iterator[DatabaseServer]:
             process.send_signal(signal.SIGINT)
             process.wait(timeout=30)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+async def intent_processes(
+    postgres: DatabaseServer, tls: Path
+) -> AsyncIterator[list[IntentProcess]]:
+    """Run two processes of intent_svc on one database; tests differ in their merchants."""
+    first, settings = await database_and_settings(postgres.database("intent"), tls)
+    await migrate(settings, "intent_svc")
+    processes = [IntentProcess(each, FakeClock()) for each in (first, await connect(settings))]
+    yield processes
+    for process in processes:
+        await process.store.close()
+        await process.database.close()
+
+
+@pytest.fixture
+def caller() -> Caller:
+    """Return a new merchant's server, calling with a key of test mode."""
+    return a_caller()
 
 
 @pytest.fixture(scope="session")
