@@ -167,6 +167,8 @@ class IntentStore:
             for number, item in enumerate(items)
             if item.keyed is None or first_by_key[_key(item.intent, item.keyed)] == number
         ]
+        # Processes that write the same keys take them in one order, or they block each other.
+        chosen.sort(key=lambda number: _key(items[number].intent, items[number].keyed))
         rows = await self._database.run_batch(
             CREATE, [self._new_row(items[n], answers[n]) for n in chosen]
         )
@@ -260,7 +262,8 @@ class IntentStore:
         verdicts: dict[int, Changed | DomainError] = {}
         writes: dict[str, tuple[int, PaymentIntent]] = {}
         rows: list[dict[str, object]] = []
-        for number, item in items.items():
+        # Processes that move the same intents take them in one order, or they block each other.
+        for number, item in sorted(items.items(), key=lambda pair: pair[1].intent_id):
             was = found.get(item.owned) or self._remembered.get(item.owned)
             if item.intent_id in writes or (was is None and item.owned not in to_read):
                 continue  # one change of an intent a round; and what is in doubt is read next

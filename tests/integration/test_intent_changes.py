@@ -295,3 +295,30 @@ async def test_an_event_is_noted_with_the_change_it_asked_for(
 
     assert await process.consumed(event_id, refused_id) == [event_id]
     assert len(await process.history(intent.id)) == 3
+
+
+async def test_two_processes_told_the_same_in_opposite_order_don_t_block_each_other(
+    process: IntentProcess, other: IntentProcess, caller: Caller
+) -> None:
+    holder = a_transaction_id(caller)
+    intents = await asyncio.gather(
+        *(process.intent(caller, Status.PROCESSING, holder) for _ in range(100))
+    )
+
+    async def tell_all(one: IntentProcess, order: list[PaymentIntent]) -> list[PaymentIntent]:
+        return await asyncio.gather(
+            *(one.handlers.apply_outcome(a_told(intent, holder, Event.SUCCEED)) for intent in order)
+        )
+
+    first, second = await race(
+        process.database,
+        "update payment_intents set version = version where id = :id",
+        tell_all(process, intents),
+        tell_all(other, intents[::-1]),
+        id=intents[50].id,
+    )
+
+    assert isinstance(first, list), first
+    assert isinstance(second, list), second
+    assert first == second[::-1]
+    assert {intent.version for intent in first} == {3}

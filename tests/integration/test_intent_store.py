@@ -15,7 +15,7 @@ from chassis.identity import Caller
 from chassis.ids import PaymentIntentId
 from intent_svc.domain import Event, IntentInUnexpectedState, Status
 from intent_svc.messages import payment_intent_message
-from intent_svc.store.intents import Answer, Creation, Page
+from intent_svc.store.intents import Answer, Creation, Keyed, Page
 from tests.fakes import FakeClock
 from tests.integration.authz_client import free_port
 from tests.integration.check_parts import checks, refusing_check
@@ -113,6 +113,29 @@ async def test_two_processes_with_one_key_make_one_intent(
     assert sorted(answer.is_replay for answer in given) == [False, True]
     assert given[0].response == given[1].response
     assert await process.count(caller) == 1
+
+
+async def test_two_processes_with_the_same_keys_in_opposite_order_don_t_block_each_other(
+    process: IntentProcess, other: IntentProcess, caller: Caller
+) -> None:
+    keys = [a_key(f"key-{number}") for number in range(100)]
+
+    async def create_all(one: IntentProcess, order: list[Keyed]) -> list[Answer]:
+        return await asyncio.gather(
+            *(one.handlers.create(caller, a_wish(), keyed) for keyed in order)
+        )
+
+    results = await race(
+        process.database,
+        HOLD_KEY,
+        create_all(process, keys),
+        create_all(other, keys[::-1]),
+        merchant_id=caller.merchant_id,
+        key=keys[50].key,
+    )
+
+    assert all(isinstance(result, list) for result in results), results
+    assert await process.count(caller) == 100
 
 
 async def test_a_key_with_another_body_is_refused_and_stores_nothing(
