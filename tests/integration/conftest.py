@@ -19,7 +19,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from chassis.database import connect, migrate
+from chassis.database import Database, connect, migrate
 from chassis.identity import Caller
 from sandbox.platform.certificates import KEY_ID, issue
 from sandbox.platform.postgres import Postgres
@@ -84,6 +84,17 @@ async def intent_processes(
     for process in processes:
         await process.store.close()
         await process.database.close()
+
+
+@pytest.fixture(scope="session")
+async def txn_databases(postgres: DatabaseServer, tls: Path) -> AsyncIterator[list[Database]]:
+    """Return what two processes of txn_svc reach one database by; tests differ in merchants."""
+    first, settings = await database_and_settings(postgres.database("txn"), tls)
+    await migrate(settings, "txn_svc")
+    databases = [first, await connect(settings)]
+    yield databases
+    for database in databases:
+        await database.close()
 
 
 @pytest.fixture

@@ -1,0 +1,208 @@
+"""The parts of txn_svc that decide and write, as one process holds them, and its neighbour."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import grpc
+from paymesh.events.v1 import attempt_event_pb2
+from paymesh.intent.v1 import payment_intent_lifecycle_service_pb2 as lifecycle_pb2
+from paymesh.intent.v1 import payment_intent_lifecycle_service_pb2_grpc as lifecycle_grpc
+
+from chassis.database import Database
+from chassis.identity import Caller
+from chassis.ids import AttemptId, PaymentIntentId, TransactionId, new_id
+from tests.fakes import FakeClock
+from tests.integration.network_parts import card_fields
+from txn_svc.clients import IntentClient
+from txn_svc.domain.attempt import Attempt, AttemptEvent
+from txn_svc.domain.card import CardFields
+from txn_svc.domain.transaction import Failure, KeptCard, Outcome, Transaction, settle
+from txn_svc.handlers import ChargeWish, TxnHandlers
+from txn_svc.networks.pool import NetworkPool
+from txn_svc.store import Beginning, Step, TxnStore
+
+NETWORK = "visa_sim"
+AMOUNT_MINOR = 1099
+TIMEOUT_S = 1
+CREATED = 1_772_366_400
+HOLD_TRANSACTION = "select from transactions where id = :id for update"
+HOLD_KEY = """
+insert into transactions (merchant_id, id, mode, payment_intent_id, idempotency_key, request_hash,
+    status, card_brand, card_last4, card_exp_month, card_exp_year, created)
+values (:merchant_id, 'txn_held', 'test', 'pi_1', :key, decode(repeat('00', 32), 'hex'),
+    'pending', 'visa', '4242', 12, 2034, now())
+"""
+DECLINED_CARD = CardFields("4000000000000002", 12, 2034, "123")
+APPROVED = Outcome(AttemptEvent.APPROVE, None, "00", "123456", "trace-1")
+DECLINED = Outcome(
+    AttemptEvent.DECLINE, Failure("card_declined", "The card was declined.", "do_not_honor"), "05"
+)
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+@dataclass
+class FakeIntents(lifecycle_grpc.PaymentIntentLifecycleServiceServicer):
+    """intent_svc as txn_svc meets it: gives terms, refuses or is away, as it is told.
+
+    refusal: why every claim is refused. claims, told: ids of transactions in the order they came.
+    """
+
+    refusal: str | None = None
+    is_away: bool = False
+    claims: list[str] = field(default_factory=list)
+    told: list[tuple[str, int]] = field(default_factory=list)
+
+    async def BatchBeginProcessing(  # noqa: N802 the contract's name
+        self, request: lifecycle_pb2.BatchBeginProcessingRequest, context: Context
+    ) -> lifecycle_pb2.BatchBeginProcessingResponse:
+        """Answer claims."""
+        self.claims += [item.transaction_id for item in request.items]
+        await self._be_away(context)
+        if self.refusal is not None:
+            refusal = lifecycle_pb2.Refusal(reason=self.refusal, message="No.")
+            verdict = lifecycle_pb2.BeginProcessingVerdict(refusal=refusal)
+        else:
+            terms = lifecycle_pb2.ChargeTerms(amount_in_cents=AMOUNT_MINOR, currency="usd")
+            verdict = lifecycle_pb2.BeginProcessingVerdict(terms=terms)
+        return lifecycle_pb2.BatchBeginProcessingResponse(verdicts=[verdict] * len(request.items))
+
+    async def BatchApplyOutcome(  # noqa: N802 the contract's name
+        self, request: lifecycle_pb2.BatchApplyOutcomeRequest, context: Context
+    ) -> lifecycle_pb2.BatchApplyOutcomeResponse:
+        """Take outcomes."""
+        await self._be_away(context)
+        self.told += [(item.transaction_id, item.outcome) for item in request.items]
+        verdict = lifecycle_pb2.ApplyOutcomeVerdict()
+        return lifecycle_pb2.BatchApplyOutcomeResponse(verdicts=[verdict] * len(request.items))
+
+    async def LookUpPaymentIntent(  # noqa: N802 the contract's name
+        self,
+        request: lifecycle_pb2.LookUpPaymentIntentRequest,  # noqa: ARG002
+        context: Context,  # noqa: ARG002
+    ) -> lifecycle_pb2.LookUpPaymentIntentResponse:
+        """Know every intent."""
+        return lifecycle_pb2.LookUpPaymentIntentResponse()
+
+    async def _be_away(self, context: Context) -> None:
+        if self.is_away:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "away")
+
+    @asynccontextmanager
+    async def served(self) -> AsyncIterator[grpc.aio.Channel]:
+        """Serve on any port, and lend a channel to it."""
+        server = grpc.aio.server()
+        lifecycle_grpc.add_PaymentIntentLifecycleServiceServicer_to_server(self, server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            yield channel
+        await server.stop(None)
+
+
+class TxnProcess:
+    """One process of txn_svc: connections and a store of its own on a database."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.clock = FakeClock()
+        self.store = TxnStore(database, self.clock)
+
+    def handlers(self, channel: grpc.aio.Channel, pools: Mapping[str, NetworkPool]) -> TxnHandlers:
+        """Return the handlers of this process, with its way to intents and to networks."""
+        return TxnHandlers(self.store, IntentClient(channel), pools, self.clock)
+
+    async def begun(self, caller: Caller, key: str = "key-1") -> Transaction:
+        """Return a stored transaction for which nothing is recorded yet."""
+        transaction = a_transaction(caller)
+        assert await self.store.beginnings.submit(a_beginning(transaction, key)) is None
+        return transaction
+
+    async def recorded(self, caller: Caller, key: str = "key-1") -> Step:
+        """Return a stored transaction with the attempt that was recorded for it."""
+        step = a_step(await self.begun(caller, key))
+        await self.store.records.submit(step)
+        return step
+
+    async def settled(self, caller: Caller, outcome: Outcome, key: str = "key-1") -> Step:
+        """Return a stored transaction and attempt after an outcome."""
+        step = after(await self.recorded(caller, key), outcome)
+        assert await self.store.settlements.submit(step)
+        return step
+
+    async def attempts(self, caller: Caller) -> list[dict[str, object]]:
+        """Return the merchant's attempts as the database has them."""
+        sql = "select id, transaction_id, status, rrn from attempts where merchant_id = %(id)s"
+        return [dict(row) for row in await self.database.fetch(sql, id=caller.merchant_id)]
+
+    async def count(self, caller: Caller) -> int:
+        """Return how many transactions of the merchant are stored, begun ones too."""
+        sql = "select count(*) as number from transactions where merchant_id = %(id)s"
+        [row] = await self.database.fetch(sql, id=caller.merchant_id)
+        number: int = row["number"]
+        return number
+
+    async def events(self, intent_id: str) -> list[attempt_event_pb2.AttemptEvent]:
+        """Return the events about an intent's attempts, in the order of their versions."""
+        sql = "select id, aggregatetype, type, payload from outbox where aggregateid = %(id)s"
+        found = []
+        for row in await self.database.fetch(sql, id=intent_id):
+            event = attempt_event_pb2.AttemptEvent.FromString(row["payload"])
+            assert (row["id"], row["type"]) == (event.id, event.type)
+            assert row["aggregatetype"] == "attempt"
+            found.append(event)
+        return sorted(found, key=lambda event: event.version)
+
+    async def history(self, intent_id: str) -> list[tuple[int, str]]:
+        """Return version and type of the events about an intent's attempts."""
+        return [(event.version, event.type) for event in await self.events(intent_id)]
+
+
+def a_transaction(caller: Caller, intent_id: str | None = None) -> Transaction:
+    """Return a transaction that is not stored yet."""
+    return Transaction(
+        id=TransactionId(new_id("txn", caller.merchant_id)),
+        merchant_id=caller.merchant_id,
+        mode=caller.mode,
+        payment_intent_id=PaymentIntentId(intent_id or new_id("pi", caller.merchant_id)),
+        card=KeptCard("visa", "4242", 12, 2034),
+        created=CREATED,
+    )
+
+
+def a_beginning(transaction: Transaction, key: str = "key-1", body: bytes = b"1") -> Beginning:
+    return Beginning(transaction, key, body * 32)
+
+
+def a_step(transaction: Transaction) -> Step:
+    """Return the transaction with a new attempt for it, which is not stored yet."""
+    attempt_id = AttemptId(new_id("att", transaction.merchant_id))
+    attempt = Attempt(
+        id=attempt_id,
+        merchant_id=transaction.merchant_id,
+        transaction_id=transaction.id,
+        payment_intent_id=transaction.payment_intent_id,
+        network=NETWORK,
+        amount_minor=AMOUNT_MINOR,
+        currency="usd",
+        stan="000001",
+        rrn=attempt_id[-12:],
+        transmitted_at="0301120000",
+        deadline=CREATED + TIMEOUT_S,
+        created=CREATED,
+    )
+    return Step(replace(transaction, amount_minor=AMOUNT_MINOR, currency="usd"), attempt)
+
+
+def after(step: Step, outcome: Outcome) -> Step:
+    """Return both as the outcome leaves them."""
+    return Step(*settle(step.transaction, step.attempt, outcome))
+
+
+def a_wish(intent_id: str, card: CardFields | None = None, body: bytes = b"1") -> ChargeWish:
+    card = card or card_fields(NETWORK, "approved")
+    return ChargeWish(intent_id, "charge", None, card, "key-1", body * 32)
