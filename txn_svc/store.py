@@ -14,7 +14,7 @@ from chassis.clock import Clock
 from chassis.database import Database
 from chassis.errors import DomainError, IdempotencyKeyInUse, ResourceMissing
 from chassis.ids import MerchantId, PaymentIntentId, TransactionId, new_id
-from txn_svc.domain.attempt import ATTEMPT_TRANSITIONS, Attempt, AttemptStatus
+from txn_svc.domain.attempt import CAME_FROM, Attempt, AttemptStatus
 from txn_svc.domain.transaction import Failure, KeptCard, Transaction, TransactionStatus
 from txn_svc.messages import attempt_event
 from txn_svc.tables import attempts, transactions
@@ -125,12 +125,6 @@ with item as (
 )
 select id from settled
 """
-
-
-CAME_FROM: dict[AttemptStatus, list[AttemptStatus]] = {
-    status: [was for (was, _), then in ATTEMPT_TRANSITIONS.items() if then is status]
-    for status in AttemptStatus
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,11 @@ ATTEMPT_TRANSITIONS: dict[tuple[AttemptStatus, AttemptEvent], AttemptStatus] = {
     (AttemptStatus.TIMEOUT, AttemptEvent.REVERSE): AttemptStatus.REVERSED,
 }
 
+CAME_FROM: dict[AttemptStatus, list[AttemptStatus]] = {
+    status: [was for (was, _), then in ATTEMPT_TRANSITIONS.items() if then is status]
+    for status in AttemptStatus
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
