@@ -1,4 +1,7 @@
-"""Transactions and attempts in PostgreSQL: each step of a charge is one statement over a set."""
+"""Transactions and attempts in PostgreSQL: each step of a charge is one statement over a set.
+
+Sets are sorted: processes that write the same rows in one order don't block each other.
+"""
 
 from __future__ import annotations
 
@@ -225,7 +228,8 @@ class TxnStore:
         first_by_key: dict[Key, Beginning] = {}
         for item in items:
             first_by_key.setdefault(_key(item), item)
-        rows = await self._database.run_batch(BEGIN, [_new_row(i) for i in first_by_key.values()])
+        new = [_new_row(first_by_key[key]) for key in sorted(first_by_key)]
+        rows = await self._database.run_batch(BEGIN, new)
         fresh = {row["id"] for row in rows}
         used = [item for item in items if item.transaction.id not in fresh]
         found = await self._known([_key(item) for item in used]) if used else {}
@@ -249,7 +253,8 @@ class TxnStore:
 
     async def _record(self, items: Sequence[Step]) -> list[DomainError | None]:
         """Write down what will be sent; one caller at most gets leave to send."""
-        rows = await self._database.run_batch(RECORD, [self._record_row(item) for item in items])
+        ordered = sorted(items, key=lambda item: item.transaction.id)
+        rows = await self._database.run_batch(RECORD, [self._record_row(item) for item in ordered])
         recorded = {row["id"] for row in rows}
         return [None if item.attempt.id in recorded else IdempotencyKeyInUse() for item in items]
 
@@ -273,7 +278,8 @@ class TxnStore:
 
     async def _settle(self, items: Sequence[Step]) -> list[bool]:
         """Write outcomes; False for an attempt that has another outcome already."""
-        rows = await self._database.run_batch(SETTLE, [self._settle_row(item) for item in items])
+        ordered = sorted(items, key=lambda item: item.attempt.id)
+        rows = await self._database.run_batch(SETTLE, [self._settle_row(item) for item in ordered])
         settled = {row["id"] for row in rows}
         return [item.attempt.id in settled for item in items]
 
@@ -312,7 +318,7 @@ class TxnStore:
         }
 
     async def _abandon(self, items: Sequence[Owned]) -> list[None]:
-        await self._database.run_batch(ABANDON, [_owned_row(item) for item in items])
+        await self._database.run_batch(ABANDON, [_owned_row(item) for item in sorted(items)])
         return [None] * len(items)
 
     async def _read(self, items: Sequence[Owned]) -> list[Transaction | DomainError]:
