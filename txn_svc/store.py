@@ -223,7 +223,7 @@ class TxnStore:
         listed, has_more = found[: page.limit], len(found) > page.limit
         return (listed[::-1] if page.before is not None else listed), has_more
 
-    async def _begin(self, items: Sequence[Beginning]) -> list[Known | None]:
+    async def _begin(self, items: Sequence[Beginning]) -> list[Known | DomainError | None]:
         """Insert what is new; return None for it, and for a used key what it was used for."""
         first_by_key: dict[Key, Beginning] = {}
         for item in items:
@@ -233,7 +233,10 @@ class TxnStore:
         fresh = {row["id"] for row in rows}
         used = [item for item in items if item.transaction.id not in fresh]
         found = await self._known([_key(item) for item in used]) if used else {}
-        return [None if item.transaction.id in fresh else found.get(_key(item)) for item in items]
+        return [  # a used key that is not found was given up meanwhile: nothing was inserted
+            None if item.transaction.id in fresh else found.get(_key(item)) or IdempotencyKeyInUse()
+            for item in items
+        ]
 
     async def _by_key(self, items: Sequence[Key]) -> list[Known | None]:
         found = await self._known(items)

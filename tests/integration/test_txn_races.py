@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+import sqlalchemy as sa
 
 from chassis.database import Database
 from chassis.errors import IdempotencyKeyInUse
 from chassis.identity import Caller
-from tests.integration.races import race
+from tests.integration.races import race, until_waiting
 from tests.integration.txn_parts import (
     HOLD_KEY,
     HOLD_TRANSACTION,
@@ -107,3 +108,24 @@ async def test_the_same_outcomes_in_opposite_order_don_t_block_each_other(
 
     answers = [answer for result in results if isinstance(result, list) for answer in result]
     assert sorted(answers) == [False] * COUNT + [True] * COUNT, results
+
+
+async def test_a_key_whose_charge_is_given_up_meanwhile_is_begun_or_refused(
+    process: TxnProcess, other: TxnProcess, caller: Caller
+) -> None:
+    given_up, mine = await process.begun(caller), a_transaction(caller)
+
+    async with process.database.transaction() as abandoning:
+        await abandoning.execute(sa.text("lock table attempts in access exclusive mode"))
+        begin = asyncio.create_task(other.store.beginnings.submit(a_beginning(mine)))
+        await until_waiting(process.database, [begin])
+        await abandoning.execute(
+            sa.text("delete from transactions where id = :id"), {"id": given_up.id}
+        )
+    [result] = await asyncio.gather(begin, return_exceptions=True)
+
+    if result is None:
+        assert await other.store.reads.submit((caller.merchant_id, mine.id)) == mine
+    else:
+        assert isinstance(result, IdempotencyKeyInUse)
+        assert await process.count(caller) == 0
