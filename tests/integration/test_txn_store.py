@@ -278,6 +278,32 @@ async def test_only_what_was_never_recorded_can_be_abandoned(
     assert await process.begun(caller, "key-1") != begun
 
 
+@pytest.mark.parametrize("is_abandoned_first", [True, False])
+async def test_of_abandoning_and_recording_at_once_the_first_wins(
+    process: TxnProcess, other: TxnProcess, caller: Caller, *, is_abandoned_first: bool
+) -> None:
+    transaction = await process.begun(caller)
+    calls = [
+        process.store.abandonments.submit((caller.merchant_id, transaction.id)),
+        other.store.records.submit(a_step(transaction)),
+    ]
+
+    results = await race(
+        process.database,
+        HOLD_TRANSACTION,
+        *(calls if is_abandoned_first else calls[::-1]),
+        id=transaction.id,
+    )
+
+    assert results[0] is None
+    if is_abandoned_first:
+        assert isinstance(results[1], IdempotencyKeyInUse)
+    else:
+        assert results[1] is None
+    assert await process.count(caller) == int(not is_abandoned_first)
+    assert len(await process.attempts(caller)) == int(not is_abandoned_first)
+
+
 async def test_reads_answer_each_caller_for_himself(process: TxnProcess, caller: Caller) -> None:
     transaction = await process.begun(caller)
     stranger = a_caller()
