@@ -12,9 +12,15 @@ from chassis.clock import Clock
 from chassis.errors import ResourceMissing
 from chassis.identity import Caller
 from chassis.ids import MerchantId, PaymentIntentId, TransactionId, is_id, new_id
+from chassis.paging import ANY_TIME, Page, Period
 from intent_svc import domain
-from intent_svc.domain import CaptureMethodNotSupported, IntentInUnexpectedState, PaymentIntent
-from intent_svc.store.intents import Answer, Change, Changed, Creation, IntentStore, Keyed, Page
+from intent_svc.domain import (
+    CaptureMethodNotSupported,
+    IntentInUnexpectedState,
+    PaymentIntent,
+    Status,
+)
+from intent_svc.store.intents import Answer, Change, Changed, Creation, IntentStore, Keyed
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +79,15 @@ class IntentHandlers:
             raise ResourceMissing("No such payment intent.", param="paymentIntentId")
         return intent
 
-    async def list(self, page: Page) -> tuple[list[PaymentIntent], bool]:
+    async def list(
+        self,
+        caller: Caller,
+        page: Page,
+        status: Status | None = None,
+        created: Period = ANY_TIME,
+    ) -> tuple[list[PaymentIntent], bool]:
         """Return a page of the caller's intents and whether there are more."""
-        return await self._store.page(page)
+        return await self._store.page(caller, page, status, created)
 
     async def cancel(self, caller: Caller, intent_id: str, keyed: Keyed | None) -> Changed:
         """Give a payment up."""
@@ -94,7 +106,7 @@ class IntentHandlers:
     async def capture(self, caller: Caller, intent_id: str) -> PaymentIntent:
         """Refuse: without manual capture no intent is ever authorized."""
         intent = await self.get(caller, intent_id)
-        if intent.status is not domain.Status.AUTHORIZED:
+        if intent.status is not Status.AUTHORIZED:
             raise IntentInUnexpectedState(intent.status, "captured")
         raise CaptureMethodNotSupported
 

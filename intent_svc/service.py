@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import grpc
@@ -19,18 +20,16 @@ from paymesh.intent.v1 import (
 )
 from paymesh.merchant.v1 import mode_pb2
 
-from chassis.errors import DomainError, ParameterInvalid, ResourceMissing
+from chassis.errors import DomainError, ParameterInvalid
 from chassis.idempotency import request_hash
-from chassis.identity import Caller, current_caller
-from chassis.ids import PaymentIntentId
+from chassis.identity import current_caller
+from chassis.paging import page_of, period_of
 from chassis.server import idempotency_key, mark_replayed
 from intent_svc.domain import Event, PaymentIntent, Status
 from intent_svc.handlers import IntentHandlers, Told, Wish
 from intent_svc.messages import failure_of, payment_intent_message
-from intent_svc.store.intents import Keyed, Page
+from intent_svc.store.intents import Keyed
 
-LIMIT_DEFAULT = 10
-LIMIT_MAX = 100
 ITEMS_MAX = 200
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -83,11 +82,11 @@ class PaymentIntentService(payment_intent_service_pb2_grpc.PaymentIntentServiceS
     ) -> payment_intent_service_pb2.PaymentIntentList:
         """List intents."""
         caller = current_caller()
-        page = _page(caller, request)
-        for param, cursor in (("startingAfter", page.after), ("endingBefore", page.before)):
-            if cursor is not None:
-                await self._check_cursor(caller, cursor, param)
-        intents, has_more = await self._handlers.list(page)
+        page, status = page_of(request), _status(request)
+        await page.check_cursor(partial(self._handlers.get, caller))
+        intents, has_more = await self._handlers.list(
+            caller, page, status, period_of(request.created)
+        )
         return payment_intent_service_pb2.PaymentIntentList(
             data=[payment_intent_message(intent) for intent in intents], has_more=has_more
         )
@@ -112,12 +111,6 @@ class PaymentIntentService(payment_intent_service_pb2_grpc.PaymentIntentServiceS
         """Collect authorized funds."""
         intent = await self._handlers.capture(current_caller(), request.payment_intent_id)
         return payment_intent_message(intent)
-
-    async def _check_cursor(self, caller: Caller, cursor: str, param: str) -> None:
-        try:
-            await self._handlers.get(caller, cursor)
-        except ResourceMissing as missing:
-            raise ResourceMissing(missing.message, param=param) from None
 
 
 class PaymentIntentLifecycleService(lifecycle_grpc.PaymentIntentLifecycleServiceServicer):
@@ -211,29 +204,9 @@ def _keyed(context: Context, method: str, request: Any) -> Keyed | None:
     return None if key is None else Keyed(key, request_hash(method, request))
 
 
-def _page(caller: Caller, request: payment_intent_service_pb2.ListPaymentIntentsRequest) -> Page:
-    limit = request.limit if request.HasField("limit") else LIMIT_DEFAULT
-    if not 1 <= limit <= LIMIT_MAX:
-        raise ParameterInvalid(f"limit must be 1 to {LIMIT_MAX}.", param="limit")
-    if request.starting_after and request.ending_before:
-        raise ParameterInvalid(
-            "startingAfter and endingBefore can't be used together.", param="endingBefore"
-        )
-    status = None
-    if request.status:
-        status = Status(
-            payment_intent_pb2.PaymentIntentStatusEnum.PaymentIntentStatus.Name(request.status)
-        )
-    created = request.created
-    return Page(
-        merchant_id=caller.merchant_id,
-        mode=caller.mode,
-        limit=limit,
-        after=PaymentIntentId(request.starting_after) if request.starting_after else None,
-        before=PaymentIntentId(request.ending_before) if request.ending_before else None,
-        status=status,
-        created_gt=created.gt if created.HasField("gt") else None,
-        created_gte=created.gte if created.HasField("gte") else None,
-        created_lt=created.lt if created.HasField("lt") else None,
-        created_lte=created.lte if created.HasField("lte") else None,
+def _status(request: payment_intent_service_pb2.ListPaymentIntentsRequest) -> Status | None:
+    if not request.status:
+        return None
+    return Status(
+        payment_intent_pb2.PaymentIntentStatusEnum.PaymentIntentStatus.Name(request.status)
     )

@@ -23,6 +23,7 @@ from chassis.errors import (
 from chassis.identity import Caller
 from chassis.ids import AttemptId, PaymentIntentId, TransactionId, is_id, new_id
 from chassis.money import Money
+from chassis.paging import Page
 from txn_svc.clients import IntentClient, Terms
 from txn_svc.domain import decline
 from txn_svc.domain.attempt import Attempt, AttemptEvent, AttemptStatus
@@ -46,7 +47,7 @@ from txn_svc.networks.pool import (
     NotSent,
     Reservation,
 )
-from txn_svc.store import Beginning, Key, Known, Page, Step, TxnStore
+from txn_svc.store import Beginning, Key, Known, Step, TxnStore
 
 LOG = logging.getLogger(__name__)
 
@@ -119,14 +120,16 @@ class TxnHandlers:
             raise ResourceMissing("No such transaction.", param="transactionId")
         return transaction
 
-    async def list(self, page: Page) -> tuple[list[Transaction], bool]:
+    async def list(
+        self, caller: Caller, intent_id: PaymentIntentId, page: Page
+    ) -> tuple[list[Transaction], bool]:
         """Return a page of an intent's transactions and whether there are more.
 
         Raises ResourceMissing's like when there is no such intent.
         """
-        found, has_more = await self._store.page(page)
+        found, has_more = await self._store.page(caller, intent_id, page)
         if not found:
-            await self._intents.check_exists(page.merchant_id, page.mode, page.payment_intent_id)
+            await self._intents.check_exists(caller.merchant_id, caller.mode, intent_id)
         return found, has_more
 
     def _checked(self, caller: Caller, wish: ChargeWish) -> Card:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import grpc
 from paymesh.txn.v1 import transaction_pb2, transaction_service_pb2, transaction_service_pb2_grpc
 
-from chassis.errors import ParameterInvalid, ParameterMissing, ResourceMissing
+from chassis.errors import ParameterMissing, ResourceMissing
 from chassis.idempotency import request_hash
 from chassis.identity import current_caller
 from chassis.ids import PaymentIntentId, is_id
+from chassis.paging import page_of
 from chassis.server import mark_replayed, required_idempotency_key
 from txn_svc.domain.card import CardFields
 from txn_svc.handlers import ChargeWish, TxnHandlers
 from txn_svc.messages import transaction_message
-from txn_svc.store import Page
-
-LIMIT_DEFAULT = 10
-LIMIT_MAX = 100
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -79,31 +77,10 @@ class TransactionService(transaction_service_pb2_grpc.TransactionServiceServicer
         caller = current_caller()
         if not is_id("pi", request.payment_intent_id):
             raise ResourceMissing("No such payment intent.", param="paymentIntentId")
-        limit = request.limit if request.HasField("limit") else LIMIT_DEFAULT
-        if not 1 <= limit <= LIMIT_MAX:
-            raise ParameterInvalid(f"limit must be 1 to {LIMIT_MAX}.", param="limit")
-        if request.starting_after and request.ending_before:
-            raise ParameterInvalid(
-                "startingAfter and endingBefore can't be used together.", param="endingBefore"
-            )
-        for param, cursor in (
-            ("startingAfter", request.starting_after),
-            ("endingBefore", request.ending_before),
-        ):
-            if cursor:
-                try:
-                    await self._handlers.get(caller, request.payment_intent_id, cursor)
-                except ResourceMissing as missing:
-                    raise ResourceMissing(missing.message, param=param) from None
+        page = page_of(request)
+        await page.check_cursor(partial(self._handlers.get, caller, request.payment_intent_id))
         transactions, has_more = await self._handlers.list(
-            Page(
-                caller.merchant_id,
-                caller.mode,
-                PaymentIntentId(request.payment_intent_id),
-                limit,
-                request.starting_after or None,
-                request.ending_before or None,
-            )
+            caller, PaymentIntentId(request.payment_intent_id), page
         )
         return transaction_service_pb2.TransactionList(
             data=[transaction_message(found) for found in transactions], has_more=has_more

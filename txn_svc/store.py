@@ -17,7 +17,9 @@ from chassis.batching import Coalescer
 from chassis.clock import Clock
 from chassis.database import Database
 from chassis.errors import DomainError, IdempotencyKeyInUse, ResourceMissing
+from chassis.identity import Caller
 from chassis.ids import MerchantId, PaymentIntentId, TransactionId, new_id
+from chassis.paging import Page
 from txn_svc.domain.attempt import CAME_FROM, Attempt, AttemptStatus
 from txn_svc.domain.transaction import Failure, KeptCard, Transaction, TransactionStatus
 from txn_svc.messages import attempt_event
@@ -158,18 +160,6 @@ class Step:
     traceparent: str | None = field(default_factory=spans.traceparent)
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Which transactions of an intent to list. after, before: older than, newer than this one."""
-
-    merchant_id: MerchantId
-    mode: str
-    payment_intent_id: PaymentIntentId
-    limit: int
-    after: str | None = None
-    before: str | None = None
-
-
 Owned = tuple[MerchantId, TransactionId]
 Key = tuple[str, str, str]
 
@@ -192,7 +182,9 @@ class TxnStore:
         for coalescer in (self.beginnings, self.records, self.settlements, self.abandonments):
             await coalescer.close()
 
-    async def page(self, page: Page) -> tuple[list[Transaction], bool]:
+    async def page(
+        self, caller: Caller, intent_id: PaymentIntentId, page: Page
+    ) -> tuple[list[Transaction], bool]:
         """Return a page of transactions, newest first, and whether there are more that way."""
         table = transactions.c
         query = (
@@ -209,20 +201,13 @@ class TxnStore:
                 ),
             )
             .where(
-                table.merchant_id == page.merchant_id,
-                table.payment_intent_id == page.payment_intent_id,
-                table.mode == page.mode,
+                table.merchant_id == caller.merchant_id,
+                table.payment_intent_id == intent_id,
+                table.mode == caller.mode,
             )
         )
-        if page.after is not None:
-            query = query.where(table.id < page.after)
-        if page.before is not None:
-            query = query.where(table.id > page.before)
-        order = table.id.asc() if page.before is not None else table.id.desc()
-        rows = await self._database.select(query.order_by(order).limit(page.limit + 1))
-        found = [_transaction(row) for row in rows]
-        listed, has_more = found[: page.limit], len(found) > page.limit
-        return (listed[::-1] if page.before is not None else listed), has_more
+        rows, has_more = page.cut(await self._database.select(page.of(query, table.id)))
+        return [_transaction(row) for row in rows], has_more
 
     async def _begin(self, items: Sequence[Beginning]) -> list[Known | DomainError | None]:
         """Insert what is new; return None for it, and for a used key what it was used for."""

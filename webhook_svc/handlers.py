@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,11 +13,12 @@ from chassis.clock import Clock
 from chassis.errors import ParameterInvalid, ParameterMissing, ResourceMissing
 from chassis.identity import Caller
 from chassis.ids import EndpointId, is_id, new_id
+from chassis.paging import Page, Period
 from webhook_svc.domain import endpoint as rules
 from webhook_svc.domain.delivery import Delivery, DeliveryStatus
 from webhook_svc.domain.endpoint import Endpoint, EndpointStatus
 from webhook_svc.domain.signature import new_secret
-from webhook_svc.store.endpoints import EndpointStore, Page, Span
+from webhook_svc.store.endpoints import EndpointStore
 
 REPLAY_REACH = timedelta(days=14)
 
@@ -163,7 +165,7 @@ class WebhookHandlers:
         if wish.event_id is not None:
             await self._store.event_message(tx, caller, wish.event_id)
         return await self._store.replay(
-            tx, endpoint, now, event_id=wish.event_id, span=Span(gte=wish.since, lt=wish.until)
+            tx, endpoint, now, event_id=wish.event_id, created=Period(gte=wish.since, lt=wish.until)
         )
 
     async def get_event(self, caller: Caller, event_id: str) -> bytes:
@@ -172,19 +174,14 @@ class WebhookHandlers:
             return await self._store.event_message(tx, caller, event_id)
 
     async def list_events(
-        self, caller: Caller, page: Page, span: Span, type_: str | None
+        self, caller: Caller, page: Page, created: Period, type_: str | None
     ) -> tuple[list[bytes], bool]:
         """Return a page of events' messages and whether there are more."""
         if type_ is not None and type_ not in rules.EVENT_TYPES:
             raise ParameterInvalid("There is no event type of this name.", param="type")
         async with self._store.transaction() as tx:
-            for param, cursor in (("startingAfter", page.after), ("endingBefore", page.before)):
-                if cursor is not None:
-                    try:
-                        await self._store.event_message(tx, caller, cursor)
-                    except ResourceMissing as missing:
-                        raise ResourceMissing(missing.message, param=param) from None
-            return await self._store.list_events(tx, caller, page, span, type_)
+            await page.check_cursor(partial(self._store.event_message, tx, caller))
+            return await self._store.list_events(tx, caller, page, created, type_)
 
     async def _find(
         self, tx: AsyncConnection, caller: Caller, endpoint_id: str, *, lock: bool = False

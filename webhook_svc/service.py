@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,18 +17,15 @@ from paymesh.webhook.v1 import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.clock import Clock
-from chassis.errors import ParameterInvalid
 from chassis.idempotency import request_hash
 from chassis.identity import current_caller
+from chassis.paging import Period, page_of, period_of
 from chassis.server import idempotency_key, mark_replayed
 from webhook_svc.domain.delivery import DeliveryStatus
 from webhook_svc.domain.endpoint import EndpointStatus
 from webhook_svc.handlers import Change, Keyed, ReplayWish, WebhookHandlers
 from webhook_svc.messages import delivery_message, endpoint_message, event_message
-from webhook_svc.store.endpoints import Page, Span
 
-LIMIT_DEFAULT = 10
-LIMIT_MAX = 100
 EVENTS_KEPT = timedelta(days=30)
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -77,7 +75,7 @@ class WebhookEndpointService(
         self, request: webhook_endpoint_service_pb2.ListWebhookEndpointsRequest, context: Context
     ) -> webhook_endpoint_service_pb2.WebhookEndpointList:
         """List endpoints."""
-        endpoints, has_more = await self._handlers.page(current_caller(), _page(request))
+        endpoints, has_more = await self._handlers.page(current_caller(), page_of(request))
         return webhook_endpoint_service_pb2.WebhookEndpointList(
             data=[endpoint_message(endpoint) for endpoint in endpoints], has_more=has_more
         )
@@ -138,7 +136,7 @@ class WebhookEndpointService(
         """List an endpoint's deliveries."""
         status = DeliveryStatus(_DELIVERY_STATUS.Name(request.status)) if request.status else None
         found, has_more = await self._handlers.list_deliveries(
-            current_caller(), request.webhook_endpoint_id, _page(request), status
+            current_caller(), request.webhook_endpoint_id, page_of(request), status
         )
         return webhook_endpoint_service_pb2.WebhookDeliveryList(
             data=[delivery_message(delivery) for delivery in found], has_more=has_more
@@ -188,23 +186,18 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
         """List events."""
         found, has_more = await self._handlers.list_events(
             current_caller(),
-            _page(request),
-            self._span(request.created),
+            page_of(request),
+            self._kept(request.created),
             request.type or None,
         )
         return event_service_pb2.EventList(
             data=[event_message(serialized) for serialized in found], has_more=has_more
         )
 
-    def _span(self, created: payment_intent_service_pb2.CreatedRange) -> Span:
-        kept_from = self._clock.now() - EVENTS_KEPT
-        gte = _moment(created.gte) if created.HasField("gte") else kept_from
-        return Span(
-            gt=_moment(created.gt) if created.HasField("gt") else None,
-            gte=max(gte, kept_from),
-            lt=_moment(created.lt) if created.HasField("lt") else None,
-            lte=_moment(created.lte) if created.HasField("lte") else None,
-        )
+    def _kept(self, created: payment_intent_service_pb2.CreatedRange) -> Period:
+        """Return the part of a range of time from which events are kept."""
+        asked, kept_from = period_of(created), self._clock.now() - EVENTS_KEPT
+        return replace(asked, gte=max(asked.gte or kept_from, kept_from))
 
 
 def _moment(seconds: int) -> datetime:
@@ -214,14 +207,3 @@ def _moment(seconds: int) -> datetime:
 def _keyed(context: Context, method: str, request: Any) -> Keyed | None:
     key = idempotency_key(context)
     return None if key is None else Keyed(key, request_hash(method, request))
-
-
-def _page(request: Any) -> Page:
-    limit = request.limit if request.HasField("limit") else LIMIT_DEFAULT
-    if not 1 <= limit <= LIMIT_MAX:
-        raise ParameterInvalid(f"limit must be 1 to {LIMIT_MAX}.", param="limit")
-    if request.starting_after and request.ending_before:
-        raise ParameterInvalid(
-            "startingAfter and endingBefore can't be used together.", param="endingBefore"
-        )
-    return Page(limit, request.starting_after or None, request.ending_before or None)

@@ -6,11 +6,9 @@ only if the row still has that `version`, together with its event and its idempo
 
 from __future__ import annotations
 
-import operator
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, TypeGuard
 
 import sqlalchemy as sa
@@ -26,7 +24,9 @@ from chassis.errors import (
     IdempotencyKeyReused,
     ResourceMissing,
 )
+from chassis.identity import Caller
 from chassis.ids import MerchantId, PaymentIntentId, new_id
+from chassis.paging import Page, Period
 from intent_svc.domain import Failure, PaymentIntent, Status
 from intent_svc.messages import payment_intent_event, payment_intent_message
 from intent_svc.store.statements import CHANGE, CREATE, READ, READ_KEYS
@@ -95,25 +95,6 @@ class Changed:
     replay: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Which intents of a merchant to list. Times are Unix seconds; bounds that are None are open.
-
-    after, before: intents older than, newer than this id.
-    """
-
-    merchant_id: MerchantId
-    mode: str
-    limit: int
-    after: PaymentIntentId | None = None
-    before: PaymentIntentId | None = None
-    status: Status | None = None
-    created_gt: int | None = None
-    created_gte: int | None = None
-    created_lt: int | None = None
-    created_lte: int | None = None
-
-
 class IntentStore:
     """The only owner of the intent tables."""
 
@@ -130,28 +111,20 @@ class IntentStore:
         for coalescer in (self.creations, self.changes, self.reads):
             await coalescer.close()
 
-    async def page(self, page: Page) -> tuple[list[PaymentIntent], bool]:
-        """Return a page of intents, newest first, and whether there are more that way."""
+    async def page(
+        self, caller: Caller, page: Page, status: Status | None, created: Period
+    ) -> tuple[list[PaymentIntent], bool]:
+        """Return a page of the caller's intents and whether there are more."""
         table = payment_intents.c
         query = sa.select(payment_intents).where(
-            table.merchant_id == page.merchant_id, table.mode == page.mode
+            table.merchant_id == caller.merchant_id,
+            table.mode == caller.mode,
+            *created.holds(table.created),
         )
-        for column, compare, bound in (
-            (table.id, operator.lt, page.after),
-            (table.id, operator.gt, page.before),
-            (table.status, operator.eq, page.status),
-            (table.created, operator.gt, _time(page.created_gt)),
-            (table.created, operator.ge, _time(page.created_gte)),
-            (table.created, operator.lt, _time(page.created_lt)),
-            (table.created, operator.le, _time(page.created_lte)),
-        ):
-            if bound is not None:
-                query = query.where(compare(column, bound))
-        order = table.id.asc() if page.before is not None else table.id.desc()
-        rows = await self._database.select(query.order_by(order).limit(page.limit + 1))
-        found = [_intent(row) for row in rows]
-        listed, has_more = found[: page.limit], len(found) > page.limit
-        return (listed[::-1] if page.before is not None else listed), has_more
+        if status is not None:
+            query = query.where(table.status == status)
+        rows, has_more = page.cut(await self._database.select(page.of(query, table.id)))
+        return [_intent(row) for row in rows], has_more
 
     async def _create(self, items: Sequence[Creation]) -> list[Answer | DomainError]:
         answers = [
@@ -374,10 +347,6 @@ def _key_columns(keyed: Keyed | None, response: bytes) -> dict[str, object]:
 
 def _missing() -> ResourceMissing:
     return ResourceMissing("No such payment intent.", param="paymentIntentId")
-
-
-def _time(seconds: int | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _intent(row: Any) -> PaymentIntent:

@@ -18,6 +18,7 @@ from chassis.errors import (
 )
 from chassis.identity import Caller
 from chassis.ids import PaymentIntentId, new_id
+from chassis.paging import Page
 from tests.integration.authz_client import free_port
 from tests.integration.intent_parts import a_caller
 from tests.integration.network_parts import Simulator, a_pool, card_fields
@@ -39,7 +40,6 @@ from txn_svc.domain.card import CardFields
 from txn_svc.domain.transaction import TransactionStatus
 from txn_svc.handlers import Answer, TxnHandlers
 from txn_svc.networks.pool import CardNetworkUnavailable, NetworkPool
-from txn_svc.store import Page
 
 pytestmark = pytest.mark.integration
 
@@ -297,7 +297,7 @@ async def test_a_charge_whose_caller_goes_away_is_finished(
     await asyncio.gather(call, return_exceptions=True)
     await charges.handlers.stop()
 
-    listed, _ = await charges.handlers.list(Page(caller.merchant_id, "test", intent_id, 10))
+    listed, _ = await charges.handlers.list(caller, intent_id, Page(10))
     assert call.cancelled()
     assert [transaction.status for transaction in listed] == [TransactionStatus.SUCCEEDED]
     assert charges.intents.told == [(listed[0].id, SUCCEEDED)]

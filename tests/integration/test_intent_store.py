@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
+from paymesh.intent.v1.payment_intent_service_pb2 import CreatedRange
 from psycopg.errors import CheckViolation
 
 from chassis.errors import IdempotencyKeyReused, ResourceMissing, ServiceUnavailable
 from chassis.identity import Caller
-from chassis.ids import PaymentIntentId
+from chassis.paging import Page, period_of
 from intent_svc.domain import Event, IntentInUnexpectedState, Status
 from intent_svc.messages import payment_intent_message
-from intent_svc.store.intents import Answer, Creation, Keyed, Page
+from intent_svc.store.intents import Answer, Creation, Keyed
 from tests.fakes import FakeClock
 from tests.integration.authz_client import free_port
 from tests.integration.check_parts import checks, refusing_check
@@ -226,12 +226,8 @@ async def test_pages_go_through_all_intents_in_both_directions(
     made = [(await process.intent(caller)).id for _ in range(7)]
     newest_first = sorted(made, reverse=True)
 
-    async def page(
-        after: PaymentIntentId | None = None, before: PaymentIntentId | None = None
-    ) -> tuple[list[str], bool]:
-        listed, has_more = await process.handlers.list(
-            Page(caller.merchant_id, caller.mode, 3, after, before)
-        )
+    async def page(after: str | None = None, before: str | None = None) -> tuple[list[str], bool]:
+        listed, has_more = await process.handlers.list(caller, Page(3, after, before))
         return [intent.id for intent in listed], has_more
 
     assert await page() == (newest_first[:3], True)
@@ -249,31 +245,31 @@ async def test_a_page_holds_only_the_own_intents_of_the_mode(
     live = a_caller("live", caller.merchant_id)
     intents = [await process.intent(one) for one in (caller, live, a_caller())]
 
-    pages = [
-        await process.handlers.list(Page(one.merchant_id, one.mode, 10)) for one in (caller, live)
-    ]
+    pages = [await process.handlers.list(one, Page(10)) for one in (caller, live)]
 
     assert pages == [([intents[0]], False), ([intents[1]], False)]
 
 
 @pytest.mark.parametrize(
-    ("page", "expected"),
+    ("bounds", "expected"),
     [
-        (partial(Page, created_gt=20), [30]),
-        (partial(Page, created_gte=20), [30, 20]),
-        (partial(Page, created_lt=20), [10]),
-        (partial(Page, created_lte=20), [20, 10]),
-        (partial(Page, created_gt=10, created_lt=30), [20]),
+        ({"gt": 20}, [30]),
+        ({"gte": 20}, [30, 20]),
+        ({"lt": 20}, [10]),
+        ({"lte": 20}, [20, 10]),
+        ({"gt": 10, "lt": 30}, [20]),
     ],
 )
 async def test_a_page_keeps_to_its_bounds_of_time(
-    process: IntentProcess, caller: Caller, page: partial[Page], expected: list[int]
+    process: IntentProcess, caller: Caller, bounds: dict[str, int], expected: list[int]
 ) -> None:
     for created in (10, 20, 30):
         intent = an_intent(caller, created=created)
         await process.store.creations.submit(Creation(intent, None))
 
-    listed, _ = await process.handlers.list(page(caller.merchant_id, caller.mode, 10))
+    listed, _ = await process.handlers.list(
+        caller, Page(10), created=period_of(CreatedRange(**bounds))
+    )
 
     assert sorted((intent.created for intent in listed), reverse=True) == expected
 
@@ -284,9 +280,7 @@ async def test_a_page_of_one_status_holds_no_other(
 ) -> None:
     intents = [await process.intent(caller, each) for each in Status]
 
-    listed, _ = await process.handlers.list(
-        Page(caller.merchant_id, caller.mode, 10, status=status)
-    )
+    listed, _ = await process.handlers.list(caller, Page(10), status)
 
     assert listed == [intent for intent in intents if intent.status is status]
 
@@ -301,7 +295,7 @@ async def test_every_use_says_so_when_the_database_is_away(tls: Path, caller: Ca
         lost.handlers.create(caller, a_wish(), a_key()),
         lost.handlers.cancel(caller, intent_id, None),
         lost.handlers.get(caller, intent_id),
-        lost.handlers.list(Page(caller.merchant_id, caller.mode, 10)),
+        lost.handlers.list(caller, Page(10)),
         return_exceptions=True,
     )
     await database.close()

@@ -11,6 +11,7 @@ from psycopg import IntegrityError
 from chassis.database import Database
 from chassis.errors import IdempotencyKeyInUse, ResourceMissing
 from chassis.identity import Caller
+from chassis.paging import Page
 from tests.integration.intent_parts import a_caller
 from tests.integration.races import race
 from tests.integration.txn_parts import (
@@ -26,7 +27,7 @@ from tests.integration.txn_parts import (
 )
 from txn_svc.domain.attempt import AttemptStatus
 from txn_svc.domain.transaction import NO_ANSWER, Outcome, TransactionStatus
-from txn_svc.store import Known, Page, Step
+from txn_svc.store import Known, Step
 
 pytestmark = pytest.mark.integration
 
@@ -331,9 +332,7 @@ async def test_pages_go_through_an_intent_s_charges_in_both_directions(
     newest_first = sorted((step.transaction.id for step in steps), reverse=True)
 
     async def page(after: str | None = None, before: str | None = None) -> tuple[list[str], bool]:
-        listed, has_more = await process.store.page(
-            Page(caller.merchant_id, "test", intent_id, 2, after, before)
-        )
+        listed, has_more = await process.store.page(caller, intent_id, Page(2, after, before))
         return [transaction.id for transaction in listed], has_more
 
     assert await page() == (newest_first[:2], True)
@@ -351,15 +350,10 @@ async def test_a_page_holds_only_what_was_recorded_for_the_own_intent(
     begun = a_beginning(a_transaction(caller, intent_id), "key-2")
     await process.store.beginnings.submit(begun)
     await process.recorded(caller, "key-3")
-    stranger = a_caller()
 
     own, live, strange = [
-        await process.store.page(Page(merchant_id, mode, intent_id, 10))
-        for merchant_id, mode in (
-            (caller.merchant_id, "test"),
-            (caller.merchant_id, "live"),
-            (stranger.merchant_id, "test"),
-        )
+        await process.store.page(one, intent_id, Page(10))
+        for one in (caller, a_caller("live", caller.merchant_id), a_caller())
     ]
 
     assert own == ([step.transaction], False)

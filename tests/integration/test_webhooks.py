@@ -16,6 +16,7 @@ from chassis.database import Database, migrate
 from chassis.errors import DomainError, IdempotencyKeyReused
 from chassis.identity import Caller
 from chassis.ids import new_merchant_id
+from chassis.paging import Page
 from chassis.sealing import Sealer
 from tests.fakes import FakeClock
 from tests.integration.conftest import DatabaseServer
@@ -27,7 +28,7 @@ from webhook_svc.domain.delivery import DeliveryStatus
 from webhook_svc.domain.endpoint import EndpointStatus
 from webhook_svc.handlers import Change, Keyed, ReplayWish, WebhookHandlers
 from webhook_svc.sender import Sender
-from webhook_svc.store.endpoints import EndpointStore, Page
+from webhook_svc.store.endpoints import EndpointStore
 from webhook_svc.store.queue import DeliveryQueue
 
 pytestmark = pytest.mark.integration

@@ -14,6 +14,7 @@ from chassis.consumer import Record
 from chassis.database import Database
 from chassis.identity import Caller
 from chassis.ids import MerchantId, new_id
+from chassis.paging import Page
 from tests.fakes import FakeClock
 from webhook_svc.consumer import PaymentConsumer
 from webhook_svc.dispatcher import Dispatcher
@@ -21,7 +22,7 @@ from webhook_svc.domain.delivery import Delivery
 from webhook_svc.domain.endpoint import Endpoint
 from webhook_svc.handlers import WebhookHandlers
 from webhook_svc.sender import Sender
-from webhook_svc.store.endpoints import EndpointStore, Page
+from webhook_svc.store.endpoints import EndpointStore
 from webhook_svc.store.queue import DeliveryQueue
 
 

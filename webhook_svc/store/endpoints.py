@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +15,7 @@ from chassis.database import Database, Row
 from chassis.errors import IdempotencyKeyReused, ResourceMissing
 from chassis.identity import Caller
 from chassis.ids import EndpointId, MerchantId, new_id
+from chassis.paging import Page, Period
 from chassis.sealing import Sealer
 from webhook_svc.domain.delivery import Delivery, DeliveryStatus, Try
 from webhook_svc.domain.endpoint import (
@@ -36,25 +35,6 @@ from webhook_svc.tables import (
 
 TRIES_SHOWN_MAX = 20
 REPLAYED_MAX = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page of a list, newest first. after, before: older than, newer than this id."""
-
-    limit: int
-    after: str | None = None
-    before: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A range of time; a bound that is None is open. Bounds are inclusive except `lt` and `gt`."""
-
-    gt: datetime | None = None
-    gte: datetime | None = None
-    lt: datetime | None = None
-    lte: datetime | None = None
 
 
 class EndpointStore:
@@ -219,13 +199,13 @@ class EndpointStore:
         return bytes(found)
 
     async def list_events(
-        self, tx: AsyncConnection, caller: Caller, page: Page, span: Span, type_: str | None
+        self, tx: AsyncConnection, caller: Caller, page: Page, created: Period, type_: str | None
     ) -> tuple[list[bytes], bool]:
         """Return a page of events' messages and whether there are more."""
         query = sa.select(events.c.id, events.c.message).where(
             events.c.merchant_id == caller.merchant_id,
             events.c.mode == caller.mode,
-            *_in_span(span),
+            *created.holds(events.c.created),
         )
         if type_ is not None:
             query = query.where(events.c.type == type_)
@@ -273,13 +253,13 @@ class EndpointStore:
         now: datetime,
         *,
         event_id: str | None,
-        span: Span,
+        created: Period,
     ) -> int:
         """Queue events again as if they were new, and return how many."""
         query = sa.select(events.c.id).where(
             events.c.merchant_id == endpoint.merchant_id,
             events.c.mode == endpoint.mode,
-            *_in_span(span),
+            *created.holds(events.c.created),
         )
         if event_id is not None:
             query = query.where(events.c.id == event_id)
@@ -354,32 +334,12 @@ def _is_key(caller: Caller, key: str) -> tuple[sa.ColumnElement[bool], ...]:
     )
 
 
-def _in_span(span: Span) -> list[sa.ColumnElement[bool]]:
-    created = events.c.created
-    return [
-        compare(created, bound)
-        for compare, bound in (
-            (operator.gt, span.gt),
-            (operator.ge, span.gte),
-            (operator.lt, span.lt),
-            (operator.le, span.lte),
-        )
-        if bound is not None
-    ]
-
-
 async def _paged(
     tx: AsyncConnection, query: sa.Select[Any], id_: sa.Column[Any], page: Page
 ) -> tuple[list[Row], bool]:
-    """Return the rows of a page, newest first, and whether there are more that way."""
-    if page.after is not None:
-        query = query.where(id_ < page.after)
-    if page.before is not None:
-        query = query.where(id_ > page.before)
-    order = id_.asc() if page.before is not None else id_.desc()
-    found = list((await tx.execute(query.order_by(order).limit(page.limit + 1))).mappings())
-    listed, has_more = found[: page.limit], len(found) > page.limit
-    return (listed[::-1] if page.before is not None else listed), has_more
+    """Return the rows of a page and whether there are more."""
+    found = await tx.execute(page.of(query, id_))
+    return page.cut(found.mappings().all())
 
 
 def _endpoint(row: Any) -> Endpoint:
