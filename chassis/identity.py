@@ -23,6 +23,7 @@ TOKEN_LIFETIME_S = 60
 SPIFFE_PREFIX = "spiffe://paymesh/"
 
 Mode = Literal["test", "live"]
+Context = grpc.aio.ServicerContext[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ class TokenVerifier:
         self._read_at = changed_at
 
 
-def check_peer(context: grpc.aio.ServicerContext[Any, Any], allowed: frozenset[str]) -> None:
+def check_peer(context: Context, allowed: frozenset[str]) -> None:
     """Raise CallerNotAllowed unless the peer's certificate names one of these services."""
     names = context.auth_context().get("x509_subject_alternative_name", ())
     for name in cast("tuple[bytes, ...]", names):

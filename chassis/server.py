@@ -22,22 +22,18 @@ from chassis.config import ServiceSettings
 from chassis.errors import (
     RENDERINGS,
     DomainError,
-    ParameterInvalid,
-    ParameterMissing,
     error_body,
     error_details,
     public_error,
 )
-from chassis.identity import TokenVerifier, check_peer, server_credentials, set_caller
+from chassis.identity import Context, TokenVerifier, check_peer, server_credentials, set_caller
 
 LOG = logging.getLogger(__name__)
 LIVENESS = "liveness"
 MESSAGE_BYTES_MAX = 1_048_576
-IDEMPOTENCY_KEY_MAX = 255
 EDGE = frozenset({"edge"})
 ERROR_HEADER = "x-paymesh-error"
 
-Context = grpc.aio.ServicerContext[Any, Any]
 Behavior = Callable[[Any, Context], Awaitable[Any]]
 
 
@@ -223,33 +219,3 @@ async def _fail(method: str, context: Context, request_id: str) -> None:
     await context.abort(
         grpc.StatusCode.INTERNAL, "internal error", ((ERROR_HEADER, body.decode()),)
     )
-
-
-def idempotency_key(context: Context) -> str | None:
-    """Return the caller's Idempotency-Key, or None without one.
-
-    Raises ParameterInvalid unless it has 1 to 255 printable ASCII characters.
-    """
-    for name, value in context.invocation_metadata() or ():
-        if name == "idempotency-key":
-            text = value.decode() if isinstance(value, bytes) else value
-            if not (0 < len(text) <= IDEMPOTENCY_KEY_MAX and text.isascii() and text.isprintable()):
-                raise ParameterInvalid(
-                    "An Idempotency-Key has 1 to 255 printable ASCII characters.",
-                    param="Idempotency-Key",
-                )
-            return text
-    return None
-
-
-def required_idempotency_key(context: Context) -> str:
-    """Return the caller's Idempotency-Key. Raises ParameterMissing without one."""
-    key = idempotency_key(context)
-    if key is None:
-        raise ParameterMissing("Idempotency-Key")
-    return key
-
-
-async def mark_replayed(context: Context) -> None:
-    """Tell the caller by a response header that this is an earlier answer again."""
-    await context.send_initial_metadata((("idempotent-replayed", "true"),))

@@ -10,6 +10,7 @@ from functools import partial
 
 from chassis.clock import Clock
 from chassis.errors import ResourceMissing
+from chassis.idempotency import Keyed
 from chassis.identity import Caller
 from chassis.ids import MerchantId, PaymentIntentId, TransactionId, is_id, new_id
 from chassis.paging import ANY_TIME, Page, Period
@@ -20,7 +21,7 @@ from intent_svc.domain import (
     PaymentIntent,
     Status,
 )
-from intent_svc.store.intents import Answer, Change, Changed, Creation, IntentStore, Keyed
+from intent_svc.store.intents import Answer, Change, Changed, Creation, IntentStore
 
 
 @dataclass(frozen=True, slots=True)

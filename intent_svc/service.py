@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any
 
-import grpc
 from paymesh.intent.v1 import (
     payment_intent_lifecycle_service_pb2 as lifecycle_pb2,
 )
@@ -21,18 +19,14 @@ from paymesh.intent.v1 import (
 from paymesh.merchant.v1 import mode_pb2
 
 from chassis.errors import DomainError, ParameterInvalid
-from chassis.idempotency import request_hash
-from chassis.identity import current_caller
+from chassis.idempotency import keyed_of, mark_replayed
+from chassis.identity import Context, current_caller
 from chassis.paging import page_of, period_of
-from chassis.server import idempotency_key, mark_replayed
 from intent_svc.domain import Event, PaymentIntent, Status
 from intent_svc.handlers import IntentHandlers, Told, Wish
 from intent_svc.messages import failure_of, payment_intent_message
-from intent_svc.store.intents import Keyed
 
 ITEMS_MAX = 200
-
-Context = grpc.aio.ServicerContext[Any, Any]
 
 # The wrapper's own Name() builds a map at each call.
 MODE_NAMES = {number: name for name, number in mode_pb2.ModeEnum.Mode.items()}
@@ -62,7 +56,7 @@ class PaymentIntentService(payment_intent_service_pb2_grpc.PaymentIntentServiceS
             metadata=request.metadata,
             is_manual_capture=request.capture_method == payment_intent_pb2.CaptureMethodEnum.manual,
         )
-        keyed = _keyed(context, "CreatePaymentIntent", request)
+        keyed = keyed_of(context, "CreatePaymentIntent", request)
         answer = await self._handlers.create(current_caller(), wish, keyed)
         message = payment_intent_pb2.PaymentIntent.FromString(answer.response)
         message.client_secret = self._handlers.client_secret(message.id)
@@ -98,7 +92,7 @@ class PaymentIntentService(payment_intent_service_pb2_grpc.PaymentIntentServiceS
         changed = await self._handlers.cancel(
             current_caller(),
             request.payment_intent_id,
-            _keyed(context, "CancelPaymentIntent", request),
+            keyed_of(context, "CancelPaymentIntent", request),
         )
         if changed.replay is not None:
             await mark_replayed(context)
@@ -197,11 +191,6 @@ def _refusal(error: DomainError) -> lifecycle_pb2.Refusal:
 def _check_items(count: int) -> None:
     if not 1 <= count <= ITEMS_MAX:
         raise ParameterInvalid(f"A batch has 1 to {ITEMS_MAX} items.", param="items")
-
-
-def _keyed(context: Context, method: str, request: Any) -> Keyed | None:
-    key = idempotency_key(context)
-    return None if key is None else Keyed(key, request_hash(method, request))
 
 
 def _status(request: payment_intent_service_pb2.ListPaymentIntentsRequest) -> Status | None:

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
-import grpc
 from paymesh.txn.v1 import transaction_pb2, transaction_service_pb2, transaction_service_pb2_grpc
 
 from chassis.errors import ParameterMissing, ResourceMissing
-from chassis.idempotency import request_hash
-from chassis.identity import current_caller
+from chassis.idempotency import mark_replayed, request_hash, required_idempotency_key
+from chassis.identity import Context, current_caller
 from chassis.ids import PaymentIntentId, is_id
 from chassis.paging import page_of
-from chassis.server import mark_replayed, required_idempotency_key
 from txn_svc.domain.card import CardFields
 from txn_svc.handlers import ChargeWish, TxnHandlers
 from txn_svc.messages import transaction_message
-
-Context = grpc.aio.ServicerContext[Any, Any]
 
 # The wrapper's own Name() builds a map at each call.
 TYPE_NAMES = {

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.clock import Clock
 from chassis.errors import ParameterInvalid, ParameterMissing, ResourceMissing
+from chassis.idempotency import Keyed
 from chassis.identity import Caller
 from chassis.ids import EndpointId, is_id, new_id
 from chassis.paging import Page, Period
@@ -21,14 +22,6 @@ from webhook_svc.domain.signature import new_secret
 from webhook_svc.store.endpoints import EndpointStore
 
 REPLAY_REACH = timedelta(days=14)
-
-
-@dataclass(frozen=True, slots=True)
-class Keyed:
-    """A caller's idempotency key and what it is used for."""
-
-    key: str
-    request_hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +61,7 @@ class WebhookHandlers:
         async with self._store.transaction() as tx:
             if keyed is None:
                 return await act(tx), False
-            earlier = await self._store.use_key(tx, caller, keyed.key, keyed.request_hash)
+            earlier = await self._store.use_key(tx, caller, keyed)
             if earlier is not None:
                 return earlier, True
             answer = await act(tx)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-import grpc
 from paymesh.intent.v1 import payment_intent_service_pb2
 from paymesh.webhook.v1 import (
     event_service_pb2,
@@ -17,18 +15,15 @@ from paymesh.webhook.v1 import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.clock import Clock
-from chassis.idempotency import request_hash
-from chassis.identity import current_caller
+from chassis.idempotency import keyed_of, mark_replayed
+from chassis.identity import Context, current_caller
 from chassis.paging import Period, page_of, period_of
-from chassis.server import idempotency_key, mark_replayed
 from webhook_svc.domain.delivery import DeliveryStatus
 from webhook_svc.domain.endpoint import EndpointStatus
-from webhook_svc.handlers import Change, Keyed, ReplayWish, WebhookHandlers
+from webhook_svc.handlers import Change, ReplayWish, WebhookHandlers
 from webhook_svc.messages import delivery_message, endpoint_message, event_message
 
 EVENTS_KEPT = timedelta(days=30)
-
-Context = grpc.aio.ServicerContext[Any, Any]
 
 _ENDPOINT_STATUS = webhook_endpoint_service_pb2.WebhookEndpointStatusEnum.WebhookEndpointStatus
 _DELIVERY_STATUS = webhook_endpoint_service_pb2.WebhookDeliveryStatusEnum.WebhookDeliveryStatus
@@ -58,7 +53,7 @@ class WebhookEndpointService(
             )
             return bytes(endpoint_message(endpoint, secret).SerializeToString())
 
-        keyed = _keyed(context, "CreateWebhookEndpoint", request)
+        keyed = keyed_of(context, "CreateWebhookEndpoint", request)
         answer, is_replay = await self._handlers.once(caller, keyed, act)
         if is_replay:
             await mark_replayed(context)
@@ -124,7 +119,7 @@ class WebhookEndpointService(
             )
             return bytes(endpoint_message(endpoint, secret).SerializeToString())
 
-        keyed = _keyed(context, "RotateWebhookEndpointSecret", request)
+        keyed = keyed_of(context, "RotateWebhookEndpointSecret", request)
         answer, is_replay = await self._handlers.once(caller, keyed, act)
         if is_replay:
             await mark_replayed(context)
@@ -160,7 +155,7 @@ class WebhookEndpointService(
             message = webhook_endpoint_service_pb2.ReplayedWebhookDeliveries(count=count)
             return bytes(message.SerializeToString())
 
-        keyed = _keyed(context, "ReplayWebhookDeliveries", request)
+        keyed = keyed_of(context, "ReplayWebhookDeliveries", request)
         answer, is_replay = await self._handlers.once(caller, keyed, act)
         if is_replay:
             await mark_replayed(context)
@@ -202,8 +197,3 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
 
 def _moment(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
-
-
-def _keyed(context: Context, method: str, request: Any) -> Keyed | None:
-    key = idempotency_key(context)
-    return None if key is None else Keyed(key, request_hash(method, request))

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import grpc
 from paymesh.merchant.v1 import merchant_service_pb2, merchant_service_pb2_grpc, mode_pb2
 
 from chassis.errors import ParameterMissing
+from chassis.identity import Context
 from edge.authz.domain import ApiKey, BankAccount, Merchant, Mode
 from edge.authz.handlers import MerchantHandlers
-
-Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class MerchantService(merchant_service_pb2_grpc.MerchantServiceServicer):

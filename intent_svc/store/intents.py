@@ -24,6 +24,7 @@ from chassis.errors import (
     IdempotencyKeyReused,
     ResourceMissing,
 )
+from chassis.idempotency import Keyed
 from chassis.identity import Caller
 from chassis.ids import MerchantId, PaymentIntentId, new_id
 from chassis.paging import Page, Period
@@ -36,14 +37,6 @@ ROUNDS_MAX = 8
 REMEMBERED_MAX = 20_000
 
 Owned = tuple[MerchantId, PaymentIntentId]
-
-
-@dataclass(frozen=True, slots=True)
-class Keyed:
-    """A caller's idempotency key and what it was used for."""
-
-    key: str
-    request_hash: bytes
 
 
 @dataclass(frozen=True, slots=True)

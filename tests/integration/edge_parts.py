@@ -26,8 +26,9 @@ from pydantic import SecretStr
 
 from chassis.config import ServiceSettings
 from chassis.errors import ParameterInvalid, ServiceUnavailable
-from chassis.identity import current_caller, server_credentials
-from chassis.server import Context, Service, build_server, mark_replayed
+from chassis.idempotency import mark_replayed
+from chassis.identity import Context, current_caller, server_credentials
+from chassis.server import Service, build_server
 from sandbox.platform import envoy
 from sandbox.state import ROOT
 from tests.integration.authz_client import Answer, Keys, free_port

@@ -6,11 +6,12 @@ from paymesh.events.v1 import payment_intent_event_pb2
 from paymesh.intent.v1 import payment_intent_pb2
 
 from chassis.database import Database
+from chassis.idempotency import Keyed
 from chassis.identity import Caller, Mode
 from chassis.ids import MerchantId, PaymentIntentId, TransactionId, new_id, new_merchant_id
 from intent_svc.domain import Event, Failure, PaymentIntent, Status
 from intent_svc.handlers import IntentHandlers, Told, Wish
-from intent_svc.store.intents import Answer, IntentStore, Keyed
+from intent_svc.store.intents import Answer, IntentStore
 from tests.fakes import FakeClock
 
 AMOUNT_MINOR = 1099

@@ -11,11 +11,12 @@ from paymesh.intent.v1.payment_intent_service_pb2 import CreatedRange
 from psycopg.errors import CheckViolation
 
 from chassis.errors import IdempotencyKeyReused, ResourceMissing, ServiceUnavailable
+from chassis.idempotency import Keyed
 from chassis.identity import Caller
 from chassis.paging import Page, period_of
 from intent_svc.domain import Event, IntentInUnexpectedState, Status
 from intent_svc.messages import payment_intent_message
-from intent_svc.store.intents import Answer, Creation, Keyed
+from intent_svc.store.intents import Answer, Creation
 from tests.fakes import FakeClock
 from tests.integration.authz_client import free_port
 from tests.integration.check_parts import checks, refusing_check

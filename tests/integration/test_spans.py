@@ -20,9 +20,9 @@ from chassis import spans
 from chassis.config import ServiceSettings
 from chassis.database import migrate
 from chassis.errors import ResourceMissing
-from chassis.identity import channel, server_credentials
+from chassis.identity import Context, channel, server_credentials
 from chassis.ids import MerchantId, PaymentIntentId, TransactionId
-from chassis.server import Context, Service, build_server
+from chassis.server import Service, build_server
 from chassis.telemetry import JsonFormatter
 from intent_svc.domain import PaymentIntent, begin_processing
 from intent_svc.store.intents import Change, Creation, IntentStore

@@ -14,6 +14,7 @@ from standardwebhooks.webhooks import Webhook
 
 from chassis.database import Database, migrate
 from chassis.errors import DomainError, IdempotencyKeyReused
+from chassis.idempotency import Keyed
 from chassis.identity import Caller
 from chassis.ids import new_merchant_id
 from chassis.paging import Page
@@ -26,7 +27,7 @@ from webhook_svc.consumer import PaymentConsumer
 from webhook_svc.dispatcher import Dispatcher
 from webhook_svc.domain.delivery import DeliveryStatus
 from webhook_svc.domain.endpoint import EndpointStatus
-from webhook_svc.handlers import Change, Keyed, ReplayWish, WebhookHandlers
+from webhook_svc.handlers import Change, ReplayWish, WebhookHandlers
 from webhook_svc.sender import Sender
 from webhook_svc.store.endpoints import EndpointStore
 from webhook_svc.store.queue import DeliveryQueue

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.database import Database, Row
 from chassis.errors import IdempotencyKeyReused, ResourceMissing
+from chassis.idempotency import Keyed
 from chassis.identity import Caller
 from chassis.ids import EndpointId, MerchantId, new_id
 from chassis.paging import Page, Period
@@ -50,9 +51,7 @@ class EndpointStore:
         async with self._database.transaction() as connection:
             yield connection
 
-    async def use_key(
-        self, tx: AsyncConnection, caller: Caller, key: str, request_hash: bytes
-    ) -> bytes | None:
+    async def use_key(self, tx: AsyncConnection, caller: Caller, keyed: Keyed) -> bytes | None:
         """Take a key for this transaction; return the first answer of a used one.
 
         Waits for another transaction that holds the key. Raises IdempotencyKeyReused.
@@ -62,19 +61,19 @@ class EndpointStore:
             .values(
                 merchant_id=caller.merchant_id,
                 mode=caller.mode,
-                key=key,
-                request_hash=request_hash,
+                key=keyed.key,
+                request_hash=keyed.request_hash,
             )
             .on_conflict_do_nothing()
             .returning(idempotency_keys.c.key)
         )
         if taken.first() is not None:
             return None
-        found = await tx.execute(sa.select(idempotency_keys).where(*_is_key(caller, key)))
+        found = await tx.execute(sa.select(idempotency_keys).where(*_is_key(caller, keyed.key)))
         row = found.mappings().one()
-        if row["request_hash"] != request_hash:
+        if row["request_hash"] != keyed.request_hash:
             raise IdempotencyKeyReused
-        return self._sealer.open(row["response"], f"{caller.merchant_id} {key}")
+        return self._sealer.open(row["response"], f"{caller.merchant_id} {keyed.key}")
 
     async def keep_answer(
         self, tx: AsyncConnection, caller: Caller, key: str, response: bytes
