@@ -23,6 +23,8 @@ from webhook_svc.store.endpoints import EndpointStore
 
 REPLAY_REACH = timedelta(days=14)
 
+Act = Callable[[AsyncConnection], Awaitable[bytes]]
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -51,12 +53,7 @@ class WebhookHandlers:
         self._clock = clock
         self._allows_private = allows_private
 
-    async def once(
-        self,
-        caller: Caller,
-        keyed: Keyed | None,
-        act: Callable[[AsyncConnection], Awaitable[bytes]],
-    ) -> tuple[bytes, bool]:
+    async def once(self, caller: Caller, keyed: Keyed | None, act: Act) -> tuple[bytes, bool]:
         """Act in a transaction and return the answer, or the first answer of a used key."""
         async with self._store.transaction() as tx:
             if keyed is None:

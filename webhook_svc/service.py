@@ -15,12 +15,12 @@ from paymesh.webhook.v1 import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.clock import Clock
-from chassis.idempotency import keyed_of, mark_replayed
+from chassis.idempotency import Keyed, keyed_of, mark_replayed
 from chassis.identity import Context, current_caller
 from chassis.paging import Period, page_of, period_of
 from webhook_svc.domain.delivery import DeliveryStatus
 from webhook_svc.domain.endpoint import EndpointStatus
-from webhook_svc.handlers import Change, ReplayWish, WebhookHandlers
+from webhook_svc.handlers import Act, Change, ReplayWish, WebhookHandlers
 from webhook_svc.messages import delivery_message, endpoint_message, event_message
 
 EVENTS_KEPT = timedelta(days=30)
@@ -54,9 +54,7 @@ class WebhookEndpointService(
             return bytes(endpoint_message(endpoint, secret).SerializeToString())
 
         keyed = keyed_of(context, "CreateWebhookEndpoint", request)
-        answer, is_replay = await self._handlers.once(caller, keyed, act)
-        if is_replay:
-            await mark_replayed(context)
+        answer = await self._once(context, keyed, act)
         return webhook_endpoint_service_pb2.WebhookEndpoint.FromString(answer)
 
     async def GetWebhookEndpoint(
@@ -120,9 +118,7 @@ class WebhookEndpointService(
             return bytes(endpoint_message(endpoint, secret).SerializeToString())
 
         keyed = keyed_of(context, "RotateWebhookEndpointSecret", request)
-        answer, is_replay = await self._handlers.once(caller, keyed, act)
-        if is_replay:
-            await mark_replayed(context)
+        answer = await self._once(context, keyed, act)
         return webhook_endpoint_service_pb2.WebhookEndpoint.FromString(answer)
 
     async def ListWebhookDeliveries(
@@ -156,10 +152,15 @@ class WebhookEndpointService(
             return bytes(message.SerializeToString())
 
         keyed = keyed_of(context, "ReplayWebhookDeliveries", request)
-        answer, is_replay = await self._handlers.once(caller, keyed, act)
+        answer = await self._once(context, keyed, act)
+        return webhook_endpoint_service_pb2.ReplayedWebhookDeliveries.FromString(answer)
+
+    async def _once(self, context: Context, keyed: Keyed | None, act: Act) -> bytes:
+        """Act and return the answer, or the first answer of a used key, marked as such."""
+        answer, is_replay = await self._handlers.once(current_caller(), keyed, act)
         if is_replay:
             await mark_replayed(context)
-        return webhook_endpoint_service_pb2.ReplayedWebhookDeliveries.FromString(answer)
+        return answer
 
 
 class EventService(event_service_pb2_grpc.EventServiceServicer):
