@@ -21,7 +21,8 @@ from intent_svc.domain import (
     PaymentIntent,
     Status,
 )
-from intent_svc.store.intents import Answer, Change, Changed, Creation, IntentStore
+from intent_svc.store.intents import IntentStore
+from intent_svc.store.items import Answer, Change, Changed, Creation
 
 
 @dataclass(frozen=True, slots=True)

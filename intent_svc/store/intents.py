@@ -7,14 +7,12 @@ only if the row still has that `version`, together with its event and its idempo
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeGuard
+from collections.abc import Collection, Sequence
+from typing import TypeGuard
 
 import sqlalchemy as sa
 from psycopg.errors import IntegrityError
 
-from chassis import spans
 from chassis.batching import Coalescer
 from chassis.clock import Clock
 from chassis.database import Database
@@ -26,66 +24,18 @@ from chassis.errors import (
 )
 from chassis.idempotency import Keyed
 from chassis.identity import Caller
-from chassis.ids import MerchantId, PaymentIntentId, new_id
 from chassis.paging import Page, Period
-from intent_svc.domain import Failure, PaymentIntent, Status
-from intent_svc.messages import payment_intent_event, payment_intent_message
+from intent_svc.domain import PaymentIntent, Status
+from intent_svc.messages import payment_intent_message
+from intent_svc.store.items import Answer, Change, Changed, Creation, Key, Owned
+from intent_svc.store.rows import changed_row, intent_of, new_row
 from intent_svc.store.statements import CHANGE, CREATE, READ, READ_KEYS
 from intent_svc.tables import payment_intents
 
 ROUNDS_MAX = 8
 REMEMBERED_MAX = 20_000
 
-Owned = tuple[MerchantId, PaymentIntentId]
-
-
-@dataclass(frozen=True, slots=True)
-class Creation:
-    """A new intent, with the caller's key if there is one, and the span that wants it."""
-
-    intent: PaymentIntent
-    keyed: Keyed | None
-    traceparent: str | None = field(default_factory=spans.traceparent)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a keyed call was answered. response: the serialized message, without client secret."""
-
-    response: bytes
-    is_replay: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A wish to move an intent.
-
-    mode: None for callers who act for the mesh. decide: returns the intent as it shall be, or the
-    same one, or raises what the caller gets; it may be called again on a newer intent.
-    consumed_id: the id of the event that asks, which is noted with the change.
-    traceparent: the span that asks.
-    """
-
-    merchant_id: MerchantId
-    intent_id: PaymentIntentId
-    mode: str | None
-    decide: Callable[[PaymentIntent], PaymentIntent]
-    keyed: Keyed | None = None
-    consumed_id: str | None = None
-    traceparent: str | None = field(default_factory=spans.traceparent)
-
-    @property
-    def owned(self) -> Owned:
-        """Return what the intent is found by."""
-        return self.merchant_id, self.intent_id
-
-
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """An intent as it stands after a change; `replay` is the first answer of a used key."""
-
-    intent: PaymentIntent
-    replay: bytes | None = None
+Used = dict[Key, tuple[bytes, bytes]]  # what keys were used for: request hash and response
 
 
 class IntentStore:
@@ -117,14 +67,14 @@ class IntentStore:
         if status is not None:
             query = query.where(table.status == status)
         rows, has_more = page.cut(await self._database.select(page.of(query, table.id)))
-        return [_intent(row) for row in rows], has_more
+        return [intent_of(row) for row in rows], has_more
 
     async def _create(self, items: Sequence[Creation]) -> list[Answer | DomainError]:
         answers = [
             payment_intent_message(item.intent).SerializeToString(deterministic=True)
             for item in items
         ]
-        first_by_key: dict[tuple[str, str, str], int] = {}
+        first_by_key: dict[Key, int] = {}
         for number, item in enumerate(items):
             if item.keyed is not None:
                 first_by_key.setdefault(_key(item.intent, item.keyed), number)
@@ -136,7 +86,7 @@ class IntentStore:
         # Processes that write the same keys take them in one order, or they block each other.
         chosen.sort(key=lambda number: _key(items[number].intent, items[number].keyed))
         rows = await self._database.run_batch(
-            CREATE, [self._new_row(items[n], answers[n]) for n in chosen]
+            CREATE, [new_row(items[n], answers[n]) for n in chosen]
         )
         fresh = {row["id"] for row in rows}
         used = await self._used_keys(
@@ -150,10 +100,7 @@ class IntentStore:
             for item, answer in zip(items, answers, strict=True)
         ]
 
-    async def _used_keys(
-        self, keys: Sequence[tuple[str, str, str]]
-    ) -> dict[tuple[str, str, str], tuple[bytes, bytes]]:
-        """Return request hash and response by key."""
+    async def _used_keys(self, keys: Sequence[Key]) -> Used:
         if not keys:
             return {}
         rows = await self._database.run_batch(
@@ -165,25 +112,6 @@ class IntentStore:
             for row in rows
         }
 
-    def _new_row(self, item: Creation, answer: bytes) -> dict[str, object]:
-        intent = item.intent
-        event_id = new_id("evt", intent.merchant_id)
-        event = payment_intent_event(intent, event_id, intent.created)
-        return {
-            "merchant_id": intent.merchant_id,
-            "id": intent.id,
-            "mode": intent.mode,
-            "amount_minor": intent.amount_minor,
-            "currency": intent.currency,
-            "description": intent.description,
-            "metadata": dict(intent.metadata),
-            "created": intent.created,
-            "event_id": event_id,
-            "event": event.SerializeToString(),
-            "traceparent": item.traceparent,
-            **_key_columns(item.keyed, answer),
-        }
-
     async def _read(self, items: Sequence[Owned]) -> list[PaymentIntent | DomainError]:
         found = await self._found(items)
         return [found.get(item) or _missing() for item in items]
@@ -193,7 +121,7 @@ class IntentStore:
             READ,
             [{"merchant_id": owner, "id": intent_id} for owner, intent_id in set(items)],
         )
-        intents = [_intent(row) for row in rows]
+        intents = [intent_of(row) for row in rows]
         return {(intent.merchant_id, intent.id): intent for intent in intents}
 
     async def _change(self, items: Sequence[Change]) -> list[Changed | DomainError]:
@@ -236,7 +164,7 @@ class IntentStore:
             verdict = _decided(item, was, used)
             if was is not None and _is_write(verdict, item, was):
                 writes[item.intent_id] = number, verdict.intent
-                rows.append(self._changed_row(item, was, verdict.intent))
+                rows.append(changed_row(item, was, verdict.intent, self._clock.now()))
             elif self._remembered.pop(item.owned, None) is None:
                 verdicts[number] = verdict
         for _, intent in writes.values():
@@ -253,36 +181,6 @@ class IntentStore:
             self._remembered.popitem(last=False)
         self._remembered[intent.merchant_id, intent.id] = intent
 
-    def _changed_row(
-        self, item: Change, was: PaymentIntent, intent: PaymentIntent
-    ) -> dict[str, object]:
-        event: dict[str, object] = {}
-        if intent is not was:
-            event_id = new_id("evt", intent.merchant_id)
-            created = int(self._clock.now().timestamp())
-            message = payment_intent_event(intent, event_id, created)
-            event = {"event_id": event_id, "event": message.SerializeToString()}
-        failure = intent.last_failure or Failure("", "")
-        return {
-            "merchant_id": intent.merchant_id,
-            "id": intent.id,
-            "mode": intent.mode,
-            "was": was.version,
-            "version": intent.version,
-            "status": intent.status,
-            "amount_captured_minor": intent.amount_captured_minor,
-            "latest_transaction_id": intent.latest_transaction_id,
-            "failure_code": failure.code or None,
-            "failure_decline_code": failure.decline_code,
-            "failure_message": failure.message or None,
-            "consumed_id": item.consumed_id,
-            "traceparent": item.traceparent,
-            **event,
-            **_key_columns(
-                item.keyed, payment_intent_message(intent).SerializeToString(deterministic=True)
-            ),
-        }
-
 
 def _is_write(
     verdict: Changed | DomainError, item: Change, was: PaymentIntent
@@ -297,7 +195,7 @@ def _is_write(
 def _decided(
     item: Change,
     was: PaymentIntent | None,
-    used: dict[tuple[str, str, str], tuple[bytes, bytes]],
+    used: Used,
 ) -> Changed | DomainError:
     if was is None or item.mode not in {None, was.mode}:
         return _missing()
@@ -312,7 +210,7 @@ def _decided(
         return refused
 
 
-def _key(intent: PaymentIntent, keyed: Keyed | None) -> tuple[str, str, str]:
+def _key(intent: PaymentIntent, keyed: Keyed | None) -> Key:
     return intent.merchant_id, intent.mode, keyed.key if keyed is not None else ""
 
 
@@ -320,9 +218,7 @@ def _is_used(item: Creation, fresh: set[str]) -> bool:
     return item.keyed is not None and item.intent.id not in fresh
 
 
-def _replayed(
-    item: Creation, used: dict[tuple[str, str, str], tuple[bytes, bytes]]
-) -> Answer | DomainError:
+def _replayed(item: Creation, used: Used) -> Answer | DomainError:
     found = used.get(_key(item.intent, item.keyed))
     if found is None or item.keyed is None:  # committed by another process after our snapshot
         return IdempotencyKeyInUse()
@@ -332,32 +228,5 @@ def _replayed(
     return Answer(response, is_replay=True)
 
 
-def _key_columns(keyed: Keyed | None, response: bytes) -> dict[str, object]:
-    if keyed is None:
-        return {}
-    return {"key": keyed.key, "request_hash": keyed.request_hash, "response": response}
-
-
 def _missing() -> ResourceMissing:
     return ResourceMissing("No such payment intent.", param="paymentIntentId")
-
-
-def _intent(row: Any) -> PaymentIntent:
-    failure = None
-    if row["failure_code"] is not None:
-        failure = Failure(row["failure_code"], row["failure_message"], row["failure_decline_code"])
-    return PaymentIntent(
-        id=row["id"],
-        merchant_id=row["merchant_id"],
-        mode=row["mode"],
-        amount_minor=row["amount_minor"],
-        currency=row["currency"],
-        created=int(row["created"].timestamp()),
-        description=row["description"],
-        metadata=row["metadata"],
-        status=Status(row["status"]),
-        amount_captured_minor=row["amount_captured_minor"],
-        latest_transaction_id=row["latest_transaction_id"],
-        last_failure=failure,
-        version=row["version"],
-    )

@@ -11,7 +11,8 @@ from chassis.identity import Caller, Mode
 from chassis.ids import MerchantId, PaymentIntentId, TransactionId, new_id, new_merchant_id
 from intent_svc.domain import Event, Failure, PaymentIntent, Status
 from intent_svc.handlers import IntentHandlers, Told, Wish
-from intent_svc.store.intents import Answer, IntentStore
+from intent_svc.store.intents import IntentStore
+from intent_svc.store.items import Answer
 from tests.fakes import FakeClock
 
 AMOUNT_MINOR = 1099

@@ -16,7 +16,7 @@ from chassis.identity import Caller
 from chassis.ids import new_id
 from intent_svc.domain import OUTCOMES, Event, IntentInUnexpectedState, PaymentIntent, Status
 from intent_svc.messages import payment_intent_message
-from intent_svc.store.intents import Changed
+from intent_svc.store.items import Changed
 from tests.integration.intent_parts import (
     AMOUNT_MINOR,
     DECLINED,

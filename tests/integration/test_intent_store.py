@@ -16,7 +16,7 @@ from chassis.identity import Caller
 from chassis.paging import Page, period_of
 from intent_svc.domain import Event, IntentInUnexpectedState, Status
 from intent_svc.messages import payment_intent_message
-from intent_svc.store.intents import Answer, Creation
+from intent_svc.store.items import Answer, Creation
 from tests.fakes import FakeClock
 from tests.integration.authz_client import free_port
 from tests.integration.check_parts import checks, refusing_check

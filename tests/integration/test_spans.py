@@ -25,7 +25,8 @@ from chassis.ids import MerchantId, PaymentIntentId, TransactionId
 from chassis.server import Service, build_server
 from chassis.telemetry import JsonFormatter
 from intent_svc.domain import PaymentIntent, begin_processing
-from intent_svc.store.intents import Change, Creation, IntentStore
+from intent_svc.store.intents import IntentStore
+from intent_svc.store.items import Change, Creation
 from tests.fakes import FakeClock
 from tests.integration.conftest import DatabaseServer
 from tests.integration.settings import database_and_settings
