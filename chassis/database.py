@@ -151,9 +151,7 @@ def _told_when_away() -> Iterator[None]:
         sqlalchemy.exc.InterfaceError,
     ) as away:
         LOG.warning("the database is away", exc_info=True)
-        raise ServiceUnavailable(
-            "A part of paymesh is out of service for now. Repeat the request."
-        ) from away
+        raise ServiceUnavailable from away
 
 
 def _json_value(value: object) -> str:

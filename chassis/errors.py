@@ -129,6 +129,11 @@ class ServiceUnavailable(DomainError):
 
     kind, reason = Kind.UNAVAILABLE, "SERVICE_UNAVAILABLE"
 
+    def __init__(
+        self, message: str = "A part of paymesh is out of service for now. Repeat the request."
+    ) -> None:
+        super().__init__(message)
+
 
 class Overloaded(DomainError):
     """More waits than can be answered in time."""
@@ -205,4 +210,4 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> DomainError:
                     kind = KIND_BY_STATUS.get(error.code(), Kind.UNAVAILABLE)
                     message = error.details() or info.reason
                     return RemoteError(kind, info.reason, message, param=info.metadata.get("param"))
-    return ServiceUnavailable("A part of paymesh is out of service for now. Repeat the request.")
+    return ServiceUnavailable()

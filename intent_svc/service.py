@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from functools import partial
 
 from paymesh.intent.v1 import (
@@ -18,7 +19,7 @@ from paymesh.intent.v1 import (
 )
 from paymesh.merchant.v1 import mode_pb2
 
-from chassis.errors import DomainError, ParameterInvalid
+from chassis.errors import DomainError, ParameterInvalid, ServiceUnavailable
 from chassis.idempotency import keyed_of, mark_replayed
 from chassis.identity import Context, current_caller
 from chassis.paging import page_of, period_of
@@ -26,6 +27,7 @@ from intent_svc.domain import Event, PaymentIntent, Status
 from intent_svc.handlers import IntentHandlers, Told, Wish
 from intent_svc.messages import failure_of, payment_intent_message
 
+LOG = logging.getLogger(__name__)
 ITEMS_MAX = 200
 
 # The wrapper's own Name() builds a map at each call.
@@ -118,16 +120,34 @@ class PaymentIntentLifecycleService(lifecycle_grpc.PaymentIntentLifecycleService
     ) -> lifecycle_pb2.BatchBeginProcessingResponse:
         """Claim intents for transactions."""
         _check_items(len(request.items))
-        verdicts = await asyncio.gather(*(self._begin(item) for item in request.items))
-        return lifecycle_pb2.BatchBeginProcessingResponse(verdicts=verdicts)
+        results = await asyncio.gather(
+            *(self._begin(item) for item in request.items), return_exceptions=True
+        )
+        return lifecycle_pb2.BatchBeginProcessingResponse(
+            verdicts=[
+                lifecycle_pb2.BeginProcessingVerdict(terms=_terms(result))
+                if isinstance(result, PaymentIntent)
+                else lifecycle_pb2.BeginProcessingVerdict(refusal=_refusal(result))
+                for result in results
+            ]
+        )
 
     async def BatchApplyOutcome(
         self, request: lifecycle_pb2.BatchApplyOutcomeRequest, context: Context
     ) -> lifecycle_pb2.BatchApplyOutcomeResponse:
         """Tell intents what became of their transactions."""
         _check_items(len(request.items))
-        verdicts = await asyncio.gather(*(self._apply(item) for item in request.items))
-        return lifecycle_pb2.BatchApplyOutcomeResponse(verdicts=verdicts)
+        results = await asyncio.gather(
+            *(self._apply(item) for item in request.items), return_exceptions=True
+        )
+        return lifecycle_pb2.BatchApplyOutcomeResponse(
+            verdicts=[
+                lifecycle_pb2.ApplyOutcomeVerdict(payment_intent=payment_intent_message(result))
+                if isinstance(result, PaymentIntent)
+                else lifecycle_pb2.ApplyOutcomeVerdict(refusal=_refusal(result))
+                for result in results
+            ]
+        )
 
     async def LookUpPaymentIntent(
         self, request: lifecycle_pb2.LookUpPaymentIntentRequest, context: Context
@@ -140,40 +160,28 @@ class PaymentIntentLifecycleService(lifecycle_grpc.PaymentIntentLifecycleService
             payment_intent=payment_intent_message(intent)
         )
 
-    async def _begin(
-        self, item: lifecycle_pb2.BeginProcessingItem
-    ) -> lifecycle_pb2.BeginProcessingVerdict:
-        try:
-            intent = await self._handlers.begin_processing(
+    async def _begin(self, item: lifecycle_pb2.BeginProcessingItem) -> PaymentIntent:
+        return await self._handlers.begin_processing(
+            item.merchant_id,
+            MODE_NAMES.get(item.mode, ""),
+            item.payment_intent_id,
+            item.transaction_id,
+        )
+
+    async def _apply(self, item: lifecycle_pb2.ApplyOutcomeItem) -> PaymentIntent:
+        outcome = OUTCOME_EVENTS.get(item.outcome)
+        if outcome is None:
+            raise ParameterInvalid("An outcome must be certain.", param="outcome")
+        return await self._handlers.apply_outcome(
+            Told(
                 item.merchant_id,
-                MODE_NAMES.get(item.mode, ""),
                 item.payment_intent_id,
                 item.transaction_id,
+                outcome,
+                item.amount_captured_in_cents,
+                failure_of(item.failure) if item.HasField("failure") else None,
             )
-        except DomainError as refused:
-            return lifecycle_pb2.BeginProcessingVerdict(refusal=_refusal(refused))
-        return lifecycle_pb2.BeginProcessingVerdict(terms=_terms(intent))
-
-    async def _apply(
-        self, item: lifecycle_pb2.ApplyOutcomeItem
-    ) -> lifecycle_pb2.ApplyOutcomeVerdict:
-        try:
-            outcome = OUTCOME_EVENTS.get(item.outcome)
-            if outcome is None:
-                raise ParameterInvalid("An outcome must be certain.", param="outcome")
-            intent = await self._handlers.apply_outcome(
-                Told(
-                    item.merchant_id,
-                    item.payment_intent_id,
-                    item.transaction_id,
-                    outcome,
-                    item.amount_captured_in_cents,
-                    failure_of(item.failure) if item.HasField("failure") else None,
-                )
-            )
-        except DomainError as refused:
-            return lifecycle_pb2.ApplyOutcomeVerdict(refusal=_refusal(refused))
-        return lifecycle_pb2.ApplyOutcomeVerdict(payment_intent=payment_intent_message(intent))
+        )
 
 
 def _terms(intent: PaymentIntent) -> lifecycle_pb2.ChargeTerms:
@@ -184,7 +192,11 @@ def _terms(intent: PaymentIntent) -> lifecycle_pb2.ChargeTerms:
     )
 
 
-def _refusal(error: DomainError) -> lifecycle_pb2.Refusal:
+def _refusal(error: BaseException) -> lifecycle_pb2.Refusal:
+    """Return what an item's caller is told; of what nobody expected, no more than by itself."""
+    if not isinstance(error, DomainError):
+        LOG.error("unhandled exception", exc_info=error)
+        error = ServiceUnavailable()
     return lifecycle_pb2.Refusal(reason=error.reason, message=error.message)
 
 

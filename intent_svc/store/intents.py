@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from typing import TypeGuard
 
 import sqlalchemy as sa
-from psycopg.errors import IntegrityError
+from psycopg.errors import UniqueViolation
 
 from chassis.batching import Coalescer
 from chassis.clock import Clock
@@ -132,9 +132,9 @@ class IntentStore:
                 break
             try:
                 verdicts |= await self._change_round(open_items)
-            except IntegrityError as refused:
+            except UniqueViolation as refused:
                 # Another process has used the key meanwhile; alone, this item finds its answer.
-                if len(items) > 1:
+                if len(items) > 1 or refused.diag.table_name != "idempotency_keys":
                     raise
                 raise IdempotencyKeyInUse from refused
         return [verdicts.get(n, IdempotencyKeyInUse()) for n in range(len(items))]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 
 import pytest
 from paymesh.intent.v1 import payment_intent_pb2
+from psycopg.errors import CheckViolation
 
 from chassis.errors import (
     IdempotencyKeyInUse,
@@ -14,9 +16,10 @@ from chassis.errors import (
 )
 from chassis.identity import Caller
 from chassis.ids import new_id
+from intent_svc import domain
 from intent_svc.domain import OUTCOMES, Event, IntentInUnexpectedState, PaymentIntent, Status
 from intent_svc.messages import payment_intent_message
-from intent_svc.store.items import Changed
+from intent_svc.store.items import Change, Changed
 from tests.integration.intent_parts import (
     AMOUNT_MINOR,
     DECLINED,
@@ -248,9 +251,30 @@ async def test_a_bad_outcome_fails_alone(process: IntentProcess, caller: Caller)
         return_exceptions=True,
     )
 
-    assert [isinstance(result, Exception) for result in results] == [False, True, False]
+    assert [type(result) for result in results] == [PaymentIntent, CheckViolation, PaymentIntent]
     assert await process.handlers.get(caller, intents[1].id) == intents[1]
     assert [len(await process.history(intent.id)) for intent in intents] == [3, 2, 3]
+
+
+async def test_a_bad_change_with_a_key_fails_alone_and_uses_no_key(
+    process: IntentProcess, caller: Caller
+) -> None:
+    intents = [await process.intent(caller) for _ in range(3)]
+    decisions = [domain.cancel, lambda intent: replace(intent, version=0), domain.cancel]
+
+    results = await asyncio.gather(
+        *(
+            process.store.changes.submit(
+                Change(caller.merchant_id, intent.id, caller.mode, decide, a_key(f"key-{number}"))
+            )
+            for number, (intent, decide) in enumerate(zip(intents, decisions, strict=True))
+        ),
+        return_exceptions=True,
+    )
+
+    assert [type(result) for result in results] == [Changed, CheckViolation, Changed]
+    assert await process.handlers.get(caller, intents[1].id) == intents[1]
+    assert await process.count(caller, "idempotency_keys") == 2
 
 
 async def test_each_change_is_told_by_one_event_with_the_next_version(
