@@ -20,6 +20,7 @@ from chassis.errors import (
     DomainError,
     IdempotencyKeyInUse,
     IdempotencyKeyReused,
+    Overloaded,
     ResourceMissing,
 )
 from chassis.idempotency import Keyed
@@ -32,8 +33,11 @@ from intent_svc.store.rows import changed_row, intent_of, new_row
 from intent_svc.store.statements import CHANGE, CREATE, READ, READ_KEYS
 from intent_svc.tables import payment_intents
 
-ROUNDS_MAX = 8
 REMEMBERED_MAX = 20_000
+
+# A round settles a change of each intent, unless what is remembered of it is out of date or another
+# process moves it just then. So rounds settle nothing for long only where others do nothing else.
+IDLE_ROUNDS_MAX = 8
 
 Used = dict[Key, tuple[bytes, bytes]]  # what keys were used for: request hash and response
 
@@ -126,18 +130,19 @@ class IntentStore:
 
     async def _change(self, items: Sequence[Change]) -> list[Changed | DomainError]:
         verdicts: dict[int, Changed | DomainError] = {}
-        for _ in range(ROUNDS_MAX):
+        idle_rounds = 0
+        while len(verdicts) < len(items) and idle_rounds < IDLE_ROUNDS_MAX:
             open_items = {n: item for n, item in enumerate(items) if n not in verdicts}
-            if not open_items:
-                break
             try:
-                verdicts |= await self._change_round(open_items)
+                settled = await self._change_round(open_items)
             except UniqueViolation as refused:
                 # Another process has used the key meanwhile; alone, this item finds its answer.
                 if len(items) > 1 or refused.diag.table_name != "idempotency_keys":
                     raise
                 raise IdempotencyKeyInUse from refused
-        return [verdicts.get(n, IdempotencyKeyInUse()) for n in range(len(items))]
+            verdicts |= settled
+            idle_rounds = 0 if settled else idle_rounds + 1
+        return [verdicts.get(n) or Overloaded() for n in range(len(items))]
 
     async def _change_round(self, items: dict[int, Change]) -> dict[int, Changed | DomainError]:
         """Decide and write; what others have changed meanwhile is left for a next round.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from paymesh.events.v1 import payment_intent_event_pb2
 from paymesh.intent.v1 import payment_intent_pb2
 
-from chassis.database import Database
+from chassis.database import Database, Row
 from chassis.idempotency import Keyed
 from chassis.identity import Caller, Mode
 from chassis.ids import MerchantId, PaymentIntentId, TransactionId, new_id, new_merchant_id
@@ -13,6 +15,7 @@ from intent_svc.domain import Event, Failure, PaymentIntent, Status
 from intent_svc.handlers import IntentHandlers, Told, Wish
 from intent_svc.store.intents import IntentStore
 from intent_svc.store.items import Answer
+from intent_svc.store.statements import CHANGE
 from tests.fakes import FakeClock
 
 AMOUNT_MINOR = 1099
@@ -21,6 +24,11 @@ HOLD_INTENT = "update payment_intents set version = version where id = :id"
 HOLD_KEY = """
 insert into idempotency_keys (merchant_id, mode, key, request_hash, response)
 values (:merchant_id, 'test', :key, '', '')
+"""
+MOVE = """
+update payment_intents i set version = i.version + 1
+from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(merchant_id text, id text)
+where i.merchant_id = item.merchant_id and i.id = item.id
 """
 REQUEST_KEY = b"k" * 32
 
@@ -92,6 +100,19 @@ class IntentProcess:
         [row] = await self.database.fetch(sql, id=caller.merchant_id)
         number: int = row["number"]
         return number
+
+
+class RestlessDatabase:
+    """A database whose intents another process changes whenever they are to be changed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def run_batch(self, sql: str, items: Sequence[Mapping[str, object]]) -> list[Row]:
+        """Run a statement over items that have just been changed."""
+        if sql == CHANGE:
+            await self._database.run_batch(MOVE, items)
+        return await self._database.run_batch(sql, items)
 
 
 def a_caller(mode: Mode = "test", merchant_id: MerchantId | None = None) -> Caller:

@@ -5,27 +5,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import replace
+from typing import cast
 
 import pytest
 from paymesh.intent.v1 import payment_intent_pb2
 from psycopg.errors import CheckViolation
 
-from chassis.errors import (
-    IdempotencyKeyInUse,
-    IdempotencyKeyReused,
-)
+from chassis.database import Database
+from chassis.errors import IdempotencyKeyInUse, IdempotencyKeyReused, Overloaded
 from chassis.identity import Caller
 from chassis.ids import new_id
 from intent_svc import domain
 from intent_svc.domain import OUTCOMES, Event, IntentInUnexpectedState, PaymentIntent, Status
 from intent_svc.messages import payment_intent_message
 from intent_svc.store.items import Change, Changed
+from tests.fakes import FakeClock
 from tests.integration.intent_parts import (
     AMOUNT_MINOR,
     DECLINED,
     HOLD_INTENT,
     HOLD_KEY,
     IntentProcess,
+    RestlessDatabase,
     a_key,
     a_told,
     a_transaction_id,
@@ -213,6 +214,38 @@ async def test_a_cancel_s_key_gets_its_first_answer_again_and_no_other_request(
     assert message == payment_intent_message(first.intent)
     assert await process.history(intent.id) == [CREATED, (2, "payment.canceled")]
     assert await process.history(second.id) == [CREATED]
+
+
+async def test_many_cancels_of_one_intent_at_once_are_all_answered(
+    process: IntentProcess, other: IntentProcess, caller: Caller
+) -> None:
+    intent = await process.intent(caller)
+
+    results = await asyncio.gather(
+        *(
+            one.handlers.cancel(caller, intent.id, a_key(f"{name}-{number}"))
+            for number in range(20)
+            for name, one in (("one", process), ("other", other))
+        )
+    )
+
+    assert {result.intent.status for result in results} == {Status.CANCELED}
+    assert {result.replay for result in results} == {None}
+    assert await process.count(caller, "idempotency_keys") == 40
+    assert await process.history(intent.id) == [CREATED, (2, "payment.canceled")]
+
+
+async def test_a_change_that_others_always_forestall_is_given_up(
+    process: IntentProcess, caller: Caller
+) -> None:
+    unlucky = IntentProcess(cast("Database", RestlessDatabase(process.database)), FakeClock())
+    intent = await process.intent(caller)
+
+    with pytest.raises(Overloaded):
+        await unlucky.handlers.cancel(caller, intent.id, a_key())
+
+    assert (await process.handlers.get(caller, intent.id)).status is Status.CREATED
+    assert await process.count(caller, "idempotency_keys") == 0
 
 
 async def test_one_key_for_cancels_of_two_intents_at_once_cancels_one(
