@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from chassis.errors import DomainError, Kind, ParameterInvalid, ParameterMissing
+from chassis.fields import check_text
 from chassis.ids import MerchantId, PaymentIntentId, TransactionId
 from chassis.money import AMOUNT_MINOR_MAX, CURRENCIES
 
@@ -191,7 +192,7 @@ def check_currency(currency: str) -> str:
 def check_description(description: str | None) -> str | None:
     """Return the description. Raises ParameterInvalid."""
     if description is not None:
-        _check_text(description, DESCRIPTION_LENGTH_MAX, "description")
+        check_text(description, DESCRIPTION_LENGTH_MAX, "description")
     return description
 
 
@@ -209,12 +210,5 @@ def check_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
                 "brackets.",
                 param=param,
             )
-        _check_text(value, METADATA_VALUE_LENGTH_MAX, param)
+        check_text(value, METADATA_VALUE_LENGTH_MAX, param)
     return dict(metadata)
-
-
-def _check_text(text: str, length_max: int, param: str) -> None:
-    if len(text) > length_max or "\0" in text:
-        raise ParameterInvalid(
-            f"{param} must have at most {length_max} characters and no NUL.", param=param
-        )

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from chassis.clock import Clock
 from chassis.errors import ParameterInvalid, ParameterMissing, ResourceMissing
+from chassis.fields import check_overlap
 from chassis.idempotency import Keyed
 from chassis.identity import Caller
 from chassis.ids import EndpointId, is_id, new_id
@@ -125,7 +126,7 @@ class WebhookHandlers:
         self, tx: AsyncConnection, caller: Caller, endpoint_id: str, overlap_s: int | None
     ) -> tuple[Endpoint, str]:
         """Give an endpoint a new secret; the old one signs too until the overlap is over."""
-        overlap = rules.check_overlap(overlap_s)
+        overlap = check_overlap(overlap_s)
         endpoint = await self._find(tx, caller, endpoint_id, lock=True)
         secret = new_secret()
         await self._store.end_secrets(tx, endpoint, self._clock.now() + overlap)

@@ -13,6 +13,7 @@ from typing import Literal
 from uuid import UUID
 
 from chassis.errors import DomainError, Kind, ParameterInvalid, ParameterMissing
+from chassis.fields import check_text
 from chassis.ids import KeyId, MerchantId
 from chassis.money import CURRENCIES
 
@@ -21,8 +22,6 @@ SECRET_LENGTH = 40
 PUBLISHABLE_LENGTH = 24
 KEY_ALPHABET = string.ascii_letters + string.digits
 NAME_LENGTH_MAX = 140
-OVERLAP_S_DEFAULT = 86_400
-OVERLAP_S_MAX = 604_800
 
 Mode = Literal["test", "live"]
 
@@ -191,11 +190,7 @@ def check_name(name: str, param: str) -> str:
     """Return the name. Raises ParameterMissing, ParameterInvalid."""
     if not name.strip():
         raise ParameterMissing(param)
-    if len(name) > NAME_LENGTH_MAX or "\0" in name:
-        raise ParameterInvalid(
-            f"{param} must have at most {NAME_LENGTH_MAX} characters.", param=param
-        )
-    return name
+    return check_text(name, NAME_LENGTH_MAX, param)
 
 
 def check_country(country: str, param: str) -> str:
@@ -231,14 +226,3 @@ def check_bank_account(account: BankAccount) -> BankAccount:
             param="bankAccount.accountNumber",
         )
     return account
-
-
-def check_overlap(overlap_s: int | None) -> timedelta:
-    """Return how long an old key still works. Raises ParameterInvalid."""
-    if overlap_s is None:
-        overlap_s = OVERLAP_S_DEFAULT
-    if not 0 <= overlap_s <= OVERLAP_S_MAX:
-        raise ParameterInvalid(
-            f"overlapInSeconds must be 0 to {OVERLAP_S_MAX}.", param="overlapInSeconds"
-        )
-    return timedelta(seconds=overlap_s)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chassis.clock import Clock
+from chassis.fields import check_overlap
 from chassis.ids import KeyId, MerchantId, new_id, new_merchant_id
 from edge.authz import domain
 from edge.authz.domain import ApiKey, BankAccount, Merchant, Mode
@@ -69,7 +70,7 @@ class MerchantHandlers:
 
     async def roll_key(self, key_id: str, overlap_s: int | None) -> NewKey:
         """Replace a pair of keys; the old one works until the overlap is over."""
-        overlap = domain.check_overlap(overlap_s)
+        overlap = check_overlap(overlap_s)
         old = await self._store.end_key(key_id, self._clock.now() + overlap)
         return await self.create_key(old.merchant_id, old.mode)
 

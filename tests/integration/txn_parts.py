@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import grpc
 from paymesh.events.v1 import attempt_event_pb2
@@ -13,7 +12,7 @@ from paymesh.intent.v1 import payment_intent_lifecycle_service_pb2 as lifecycle_
 from paymesh.intent.v1 import payment_intent_lifecycle_service_pb2_grpc as lifecycle_grpc
 
 from chassis.database import Database
-from chassis.identity import Caller
+from chassis.identity import Caller, Context
 from chassis.ids import AttemptId, PaymentIntentId, TransactionId, new_id
 from tests.fakes import FakeClock
 from tests.integration.network_parts import card_fields
@@ -41,8 +40,6 @@ APPROVED = Outcome(AttemptEvent.APPROVE, None, "00", "123456", "trace-1")
 DECLINED = Outcome(
     AttemptEvent.DECLINE, Failure("card_declined", "The card was declined.", "do_not_honor"), "05"
 )
-
-Context = grpc.aio.ServicerContext[Any, Any]
 
 
 @dataclass

@@ -5,19 +5,18 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from urllib.parse import urlsplit
 
 from chassis.errors import DomainError, Kind, ParameterInvalid, ParameterMissing
+from chassis.fields import check_text
 from chassis.ids import EndpointId, MerchantId
 from webhook_svc.domain.address import is_public
 
 URL_LENGTH_MAX = 2048
 DESCRIPTION_LENGTH_MAX = 500
 ENDPOINTS_MAX = 16
-OVERLAP_S_DEFAULT = 86_400
-OVERLAP_S_MAX = 604_800
 ALL_EVENTS = "*"
 EVENT_TYPES = (
     "payment.created",
@@ -124,22 +123,6 @@ def check_events(names: Sequence[str]) -> tuple[str, ...]:
 
 def check_description(description: str | None) -> str | None:
     """Return the note. Raises ParameterInvalid."""
-    if description is not None and (
-        len(description) > DESCRIPTION_LENGTH_MAX or "\0" in description
-    ):
-        raise ParameterInvalid(
-            f"description must have at most {DESCRIPTION_LENGTH_MAX} characters and no NUL.",
-            param="description",
-        )
+    if description is not None:
+        check_text(description, DESCRIPTION_LENGTH_MAX, "description")
     return description
-
-
-def check_overlap(overlap_s: int | None) -> timedelta:
-    """Return how long the old secret still signs. Raises ParameterInvalid."""
-    if overlap_s is None:
-        overlap_s = OVERLAP_S_DEFAULT
-    if not 0 <= overlap_s <= OVERLAP_S_MAX:
-        raise ParameterInvalid(
-            f"overlapInSeconds must be 0 to {OVERLAP_S_MAX}.", param="overlapInSeconds"
-        )
-    return timedelta(seconds=overlap_s)
