@@ -22,9 +22,7 @@ from paymesh.intent.v1 import (
     payment_intent_service_pb2,
     payment_intent_service_pb2_grpc,
 )
-from pydantic import SecretStr
 
-from chassis.config import ServiceSettings
 from chassis.errors import ParameterInvalid, ServiceUnavailable
 from chassis.idempotency import mark_replayed
 from chassis.identity import Context, current_caller, server_credentials
@@ -32,6 +30,7 @@ from chassis.server import Service, build_server
 from sandbox.platform import envoy
 from sandbox.state import ROOT
 from tests.integration.authz_client import Answer, Keys, free_port
+from tests.integration.settings import settings_of
 
 INTENTS = "paymesh.intent.v1.PaymentIntentService"
 CARD_NUMBER = "4242424242424242"
@@ -256,16 +255,7 @@ class Edge:
 @asynccontextmanager
 async def _intent_service(tls: Path) -> AsyncIterator[ScriptedIntents]:
     intents = ScriptedIntents()
-    settings = ServiceSettings(
-        service_name="intent",
-        listen="127.0.0.1:0",
-        metrics_listen="127.0.0.1:0",
-        database_url=SecretStr("postgresql+psycopg://"),
-        tls_certificate=tls / "intent.crt",
-        tls_key=tls / "intent.key",
-        tls_ca=tls / "ca.crt",
-        jwks_file=tls / "jwks.json",
-    )
+    settings = settings_of("intent", tls)
     server, intents.checks = build_server(
         settings,
         [

@@ -14,10 +14,8 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind
-from pydantic import SecretStr
 
 from chassis import spans
-from chassis.config import ServiceSettings
 from chassis.database import migrate
 from chassis.errors import ResourceMissing
 from chassis.identity import Context, channel, server_credentials
@@ -29,7 +27,7 @@ from intent_svc.store.intents import IntentStore
 from intent_svc.store.items import Change, Creation
 from tests.fakes import FakeClock
 from tests.integration.conftest import DatabaseServer
-from tests.integration.settings import database_and_settings
+from tests.integration.settings import database_and_settings, settings_of
 
 pytestmark = pytest.mark.integration
 
@@ -58,16 +56,7 @@ def _add(server: grpc.aio.Server) -> None:
 @pytest.fixture
 async def echo(tls: Path) -> AsyncIterator[grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]]:
     """Serve a method that answers with its own span, and return how to call it."""
-    settings = ServiceSettings(
-        service_name="txn",
-        listen="127.0.0.1:0",
-        metrics_listen="127.0.0.1:0",
-        database_url=SecretStr("postgresql+psycopg://"),
-        tls_certificate=tls / "txn.crt",
-        tls_key=tls / "txn.key",
-        tls_ca=tls / "ca.crt",
-        jwks_file=tls / "jwks.json",
-    )
+    settings = settings_of("txn", tls)
     server, _ = build_server(settings, [Service(ECHO, _add, callers=frozenset({"txn"}))])
     port = server.add_secure_port(settings.listen, server_credentials(settings))
     await server.start()
