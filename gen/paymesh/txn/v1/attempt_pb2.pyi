@@ -1,6 +1,8 @@
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -23,8 +25,44 @@ class AttemptStatusEnum(_message.Message):
     reversed: AttemptStatusEnum.AttemptStatus
     def __init__(self) -> None: ...
 
+class ReversalStatusEnum(_message.Message):
+    __slots__ = ()
+    class ReversalStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        unspecified: _ClassVar[ReversalStatusEnum.ReversalStatus]
+        pending: _ClassVar[ReversalStatusEnum.ReversalStatus]
+        acknowledged: _ClassVar[ReversalStatusEnum.ReversalStatus]
+    unspecified: ReversalStatusEnum.ReversalStatus
+    pending: ReversalStatusEnum.ReversalStatus
+    acknowledged: ReversalStatusEnum.ReversalStatus
+    def __init__(self) -> None: ...
+
+class MessageDirectionEnum(_message.Message):
+    __slots__ = ()
+    class MessageDirection(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        unspecified: _ClassVar[MessageDirectionEnum.MessageDirection]
+        sent: _ClassVar[MessageDirectionEnum.MessageDirection]
+        received: _ClassVar[MessageDirectionEnum.MessageDirection]
+    unspecified: MessageDirectionEnum.MessageDirection
+    sent: MessageDirectionEnum.MessageDirection
+    received: MessageDirectionEnum.MessageDirection
+    def __init__(self) -> None: ...
+
+class AttemptMessage(_message.Message):
+    __slots__ = ("mti", "direction", "created", "response_code")
+    MTI_FIELD_NUMBER: _ClassVar[int]
+    DIRECTION_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_CODE_FIELD_NUMBER: _ClassVar[int]
+    mti: str
+    direction: MessageDirectionEnum.MessageDirection
+    created: int
+    response_code: str
+    def __init__(self, mti: _Optional[str] = ..., direction: _Optional[_Union[MessageDirectionEnum.MessageDirection, str]] = ..., created: _Optional[int] = ..., response_code: _Optional[str] = ...) -> None: ...
+
 class Attempt(_message.Message):
-    __slots__ = ("id", "transaction_id", "payment_intent_id", "network", "status", "amount_in_cents", "currency", "stan", "rrn", "transmitted_at", "deadline", "response_code", "approval_code", "network_trace_id", "created")
+    __slots__ = ("id", "transaction_id", "payment_intent_id", "network", "status", "amount_in_cents", "currency", "stan", "rrn", "transmitted_at", "deadline", "response_code", "approval_code", "network_trace_id", "created", "reversal", "messages")
     ID_FIELD_NUMBER: _ClassVar[int]
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
     PAYMENT_INTENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +78,8 @@ class Attempt(_message.Message):
     APPROVAL_CODE_FIELD_NUMBER: _ClassVar[int]
     NETWORK_TRACE_ID_FIELD_NUMBER: _ClassVar[int]
     CREATED_FIELD_NUMBER: _ClassVar[int]
+    REVERSAL_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
     id: str
     transaction_id: str
     payment_intent_id: str
@@ -55,4 +95,12 @@ class Attempt(_message.Message):
     approval_code: str
     network_trace_id: str
     created: int
-    def __init__(self, id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., payment_intent_id: _Optional[str] = ..., network: _Optional[str] = ..., status: _Optional[_Union[AttemptStatusEnum.AttemptStatus, str]] = ..., amount_in_cents: _Optional[int] = ..., currency: _Optional[str] = ..., stan: _Optional[str] = ..., rrn: _Optional[str] = ..., transmitted_at: _Optional[str] = ..., deadline: _Optional[int] = ..., response_code: _Optional[str] = ..., approval_code: _Optional[str] = ..., network_trace_id: _Optional[str] = ..., created: _Optional[int] = ...) -> None: ...
+    reversal: ReversalStatusEnum.ReversalStatus
+    messages: _containers.RepeatedCompositeFieldContainer[AttemptMessage]
+    def __init__(self, id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., payment_intent_id: _Optional[str] = ..., network: _Optional[str] = ..., status: _Optional[_Union[AttemptStatusEnum.AttemptStatus, str]] = ..., amount_in_cents: _Optional[int] = ..., currency: _Optional[str] = ..., stan: _Optional[str] = ..., rrn: _Optional[str] = ..., transmitted_at: _Optional[str] = ..., deadline: _Optional[int] = ..., response_code: _Optional[str] = ..., approval_code: _Optional[str] = ..., network_trace_id: _Optional[str] = ..., created: _Optional[int] = ..., reversal: _Optional[_Union[ReversalStatusEnum.ReversalStatus, str]] = ..., messages: _Optional[_Iterable[_Union[AttemptMessage, _Mapping]]] = ...) -> None: ...
+
+class AttemptList(_message.Message):
+    __slots__ = ("data",)
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    data: _containers.RepeatedCompositeFieldContainer[Attempt]
+    def __init__(self, data: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ...) -> None: ...

@@ -24,29 +24,30 @@ _sym_db = _symbol_database.Default()
 
 from paymesh.intent.v1 import failure_pb2 as paymesh_dot_intent_dot_v1_dot_failure__pb2
 from paymesh.merchant.v1 import mode_pb2 as paymesh_dot_merchant_dot_v1_dot_mode__pb2
+from paymesh.txn.v1 import attempt_pb2 as paymesh_dot_txn_dot_v1_dot_attempt__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n paymesh/txn/v1/transaction.proto\x12\x0epaymesh.txn.v1\x1a\x1fpaymesh/intent/v1/failure.proto\x1a\x1epaymesh/merchant/v1/mode.proto\"j\n\x13TransactionTypeEnum\"S\n\x0fTransactionType\x12\x0f\n\x0bunspecified\x10\x00\x12\n\n\x06\x63harge\x10\x01\x12\n\n\x06refund\x10\x02\x12\x0b\n\x07\x64ispute\x10\x03\x12\n\n\x06payout\x10\x04\"\x7f\n\x15TransactionStatusEnum\"f\n\x11TransactionStatus\x12\x0f\n\x0bunspecified\x10\x00\x12\x0b\n\x07pending\x10\x01\x12\x18\n\x14pending_verification\x10\x02\x12\r\n\tsucceeded\x10\x03\x12\n\n\x06\x66\x61iled\x10\x04\"G\n\rCardBrandEnum\"6\n\tCardBrand\x12\x0f\n\x0bunspecified\x10\x00\x12\x08\n\x04visa\x10\x01\x12\x0e\n\nmastercard\x10\x02\"r\n\x04\x43\x61rd\x12\x36\n\x05\x62rand\x18\x01 \x01(\x0e\x32\'.paymesh.txn.v1.CardBrandEnum.CardBrand\x12\r\n\x05last4\x18\x02 \x01(\t\x12\x11\n\texp_month\x18\x03 \x01(\x05\x12\x10\n\x08\x65xp_year\x18\x04 \x01(\x05\"\x90\x03\n\x0bTransaction\x12\n\n\x02id\x18\x01 \x01(\t\x12\x19\n\x11payment_intent_id\x18\x02 \x01(\t\x12\x41\n\x04type\x18\x03 \x01(\x0e\x32\x33.paymesh.txn.v1.TransactionTypeEnum.TransactionType\x12G\n\x06status\x18\x04 \x01(\x0e\x32\x37.paymesh.txn.v1.TransactionStatusEnum.TransactionStatus\x12\x17\n\x0f\x61mount_in_cents\x18\x05 \x01(\x05\x12\x10\n\x08\x63urrency\x18\x06 \x01(\t\x12\"\n\x04\x63\x61rd\x18\x07 \x01(\x0b\x32\x14.paymesh.txn.v1.Card\x12\x30\n\x07\x66\x61ilure\x18\x08 \x01(\x0b\x32\x1a.paymesh.intent.v1.FailureH\x00\x88\x01\x01\x12\x0f\n\x07\x63reated\x18\t \x01(\r\x12\x30\n\x04mode\x18\n \x01(\x0e\x32\".paymesh.merchant.v1.ModeEnum.ModeB\n\n\x08_failureb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n paymesh/txn/v1/transaction.proto\x12\x0epaymesh.txn.v1\x1a\x1fpaymesh/intent/v1/failure.proto\x1a\x1epaymesh/merchant/v1/mode.proto\x1a\x1cpaymesh/txn/v1/attempt.proto\"j\n\x13TransactionTypeEnum\"S\n\x0fTransactionType\x12\x0f\n\x0bunspecified\x10\x00\x12\n\n\x06\x63harge\x10\x01\x12\n\n\x06refund\x10\x02\x12\x0b\n\x07\x64ispute\x10\x03\x12\n\n\x06payout\x10\x04\"\x7f\n\x15TransactionStatusEnum\"f\n\x11TransactionStatus\x12\x0f\n\x0bunspecified\x10\x00\x12\x0b\n\x07pending\x10\x01\x12\x18\n\x14pending_verification\x10\x02\x12\r\n\tsucceeded\x10\x03\x12\n\n\x06\x66\x61iled\x10\x04\"G\n\rCardBrandEnum\"6\n\tCardBrand\x12\x0f\n\x0bunspecified\x10\x00\x12\x08\n\x04visa\x10\x01\x12\x0e\n\nmastercard\x10\x02\"r\n\x04\x43\x61rd\x12\x36\n\x05\x62rand\x18\x01 \x01(\x0e\x32\'.paymesh.txn.v1.CardBrandEnum.CardBrand\x12\r\n\x05last4\x18\x02 \x01(\t\x12\x11\n\texp_month\x18\x03 \x01(\x05\x12\x10\n\x08\x65xp_year\x18\x04 \x01(\x05\"\xd1\x03\n\x0bTransaction\x12\n\n\x02id\x18\x01 \x01(\t\x12\x19\n\x11payment_intent_id\x18\x02 \x01(\t\x12\x41\n\x04type\x18\x03 \x01(\x0e\x32\x33.paymesh.txn.v1.TransactionTypeEnum.TransactionType\x12G\n\x06status\x18\x04 \x01(\x0e\x32\x37.paymesh.txn.v1.TransactionStatusEnum.TransactionStatus\x12\x17\n\x0f\x61mount_in_cents\x18\x05 \x01(\x05\x12\x10\n\x08\x63urrency\x18\x06 \x01(\t\x12\"\n\x04\x63\x61rd\x18\x07 \x01(\x0b\x32\x14.paymesh.txn.v1.Card\x12\x30\n\x07\x66\x61ilure\x18\x08 \x01(\x0b\x32\x1a.paymesh.intent.v1.FailureH\x00\x88\x01\x01\x12\x0f\n\x07\x63reated\x18\t \x01(\r\x12\x30\n\x04mode\x18\n \x01(\x0e\x32\".paymesh.merchant.v1.ModeEnum.Mode\x12\x32\n\x08\x61ttempts\x18\x0b \x01(\x0b\x32\x1b.paymesh.txn.v1.AttemptListH\x01\x88\x01\x01\x42\n\n\x08_failureB\x0b\n\t_attemptsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'paymesh.txn.v1.transaction_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TRANSACTIONTYPEENUM']._serialized_start=117
-  _globals['_TRANSACTIONTYPEENUM']._serialized_end=223
-  _globals['_TRANSACTIONTYPEENUM_TRANSACTIONTYPE']._serialized_start=140
-  _globals['_TRANSACTIONTYPEENUM_TRANSACTIONTYPE']._serialized_end=223
-  _globals['_TRANSACTIONSTATUSENUM']._serialized_start=225
-  _globals['_TRANSACTIONSTATUSENUM']._serialized_end=352
-  _globals['_TRANSACTIONSTATUSENUM_TRANSACTIONSTATUS']._serialized_start=250
-  _globals['_TRANSACTIONSTATUSENUM_TRANSACTIONSTATUS']._serialized_end=352
-  _globals['_CARDBRANDENUM']._serialized_start=354
-  _globals['_CARDBRANDENUM']._serialized_end=425
-  _globals['_CARDBRANDENUM_CARDBRAND']._serialized_start=371
-  _globals['_CARDBRANDENUM_CARDBRAND']._serialized_end=425
-  _globals['_CARD']._serialized_start=427
-  _globals['_CARD']._serialized_end=541
-  _globals['_TRANSACTION']._serialized_start=544
-  _globals['_TRANSACTION']._serialized_end=944
+  _globals['_TRANSACTIONTYPEENUM']._serialized_start=147
+  _globals['_TRANSACTIONTYPEENUM']._serialized_end=253
+  _globals['_TRANSACTIONTYPEENUM_TRANSACTIONTYPE']._serialized_start=170
+  _globals['_TRANSACTIONTYPEENUM_TRANSACTIONTYPE']._serialized_end=253
+  _globals['_TRANSACTIONSTATUSENUM']._serialized_start=255
+  _globals['_TRANSACTIONSTATUSENUM']._serialized_end=382
+  _globals['_TRANSACTIONSTATUSENUM_TRANSACTIONSTATUS']._serialized_start=280
+  _globals['_TRANSACTIONSTATUSENUM_TRANSACTIONSTATUS']._serialized_end=382
+  _globals['_CARDBRANDENUM']._serialized_start=384
+  _globals['_CARDBRANDENUM']._serialized_end=455
+  _globals['_CARDBRANDENUM_CARDBRAND']._serialized_start=401
+  _globals['_CARDBRANDENUM_CARDBRAND']._serialized_end=455
+  _globals['_CARD']._serialized_start=457
+  _globals['_CARD']._serialized_end=571
+  _globals['_TRANSACTION']._serialized_start=574
+  _globals['_TRANSACTION']._serialized_end=1039
 # @@protoc_insertion_point(module_scope)

@@ -1,5 +1,6 @@
 from paymesh.intent.v1 import failure_pb2 as _failure_pb2
 from paymesh.merchant.v1 import mode_pb2 as _mode_pb2
+from paymesh.txn.v1 import attempt_pb2 as _attempt_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -65,7 +66,7 @@ class Card(_message.Message):
     def __init__(self, brand: _Optional[_Union[CardBrandEnum.CardBrand, str]] = ..., last4: _Optional[str] = ..., exp_month: _Optional[int] = ..., exp_year: _Optional[int] = ...) -> None: ...
 
 class Transaction(_message.Message):
-    __slots__ = ("id", "payment_intent_id", "type", "status", "amount_in_cents", "currency", "card", "failure", "created", "mode")
+    __slots__ = ("id", "payment_intent_id", "type", "status", "amount_in_cents", "currency", "card", "failure", "created", "mode", "attempts")
     ID_FIELD_NUMBER: _ClassVar[int]
     PAYMENT_INTENT_ID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -76,6 +77,7 @@ class Transaction(_message.Message):
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     CREATED_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     id: str
     payment_intent_id: str
     type: TransactionTypeEnum.TransactionType
@@ -86,4 +88,5 @@ class Transaction(_message.Message):
     failure: _failure_pb2.Failure
     created: int
     mode: _mode_pb2.ModeEnum.Mode
-    def __init__(self, id: _Optional[str] = ..., payment_intent_id: _Optional[str] = ..., type: _Optional[_Union[TransactionTypeEnum.TransactionType, str]] = ..., status: _Optional[_Union[TransactionStatusEnum.TransactionStatus, str]] = ..., amount_in_cents: _Optional[int] = ..., currency: _Optional[str] = ..., card: _Optional[_Union[Card, _Mapping]] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., created: _Optional[int] = ..., mode: _Optional[_Union[_mode_pb2.ModeEnum.Mode, str]] = ...) -> None: ...
+    attempts: _attempt_pb2.AttemptList
+    def __init__(self, id: _Optional[str] = ..., payment_intent_id: _Optional[str] = ..., type: _Optional[_Union[TransactionTypeEnum.TransactionType, str]] = ..., status: _Optional[_Union[TransactionStatusEnum.TransactionStatus, str]] = ..., amount_in_cents: _Optional[int] = ..., currency: _Optional[str] = ..., card: _Optional[_Union[Card, _Mapping]] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., created: _Optional[int] = ..., mode: _Optional[_Union[_mode_pb2.ModeEnum.Mode, str]] = ..., attempts: _Optional[_Union[_attempt_pb2.AttemptList, _Mapping]] = ...) -> None: ...
