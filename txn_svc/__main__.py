@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import base64
 
-from paymesh.txn.v1 import transaction_service_pb2_grpc
+from paymesh.txn.v1 import attempt_service_pb2_grpc, transaction_service_pb2_grpc
 
 from chassis import telemetry
 from chassis.clock import SystemClock
 from chassis.config import read_settings
 from chassis.database import connect, migrate
 from chassis.identity import channel
+from chassis.networks import read_network_rules
 from chassis.server import Service, run, serve
 from txn_svc.clients import IntentClient
 from txn_svc.config import TxnSettings
-from txn_svc.handlers import TxnHandlers
+from txn_svc.dispatcher import ReversalDispatcher
+from txn_svc.handlers.attempts import AttemptHandlers
+from txn_svc.handlers.charges import ChargeHandlers
 from txn_svc.networks.pool import NetworkPool
-from txn_svc.service import TransactionService
-from txn_svc.store import TxnStore
+from txn_svc.service.attempts import AttemptService
+from txn_svc.service.transactions import TransactionService
+from txn_svc.store.attempts import AttemptStore
+from txn_svc.store.charges import ChargeStore
 
 
 async def main() -> None:
@@ -27,36 +32,48 @@ async def main() -> None:
     await migrate(settings, "txn_svc")
     clock = SystemClock()
     database = await connect(settings, connections_max=8)
-    store = TxnStore(database, clock)
-    pools = {
-        name: NetworkPool(
-            name,
-            addresses,
-            timeout_s=settings.network_timeout_s,
-            connections=settings.network_connections,
-        )
-        for name, addresses in settings.networks.items()
-    }
+    charges, attempts = ChargeStore(database, clock), AttemptStore(database, clock)
+    rules = read_network_rules(settings.networks_file)
     async with channel(settings, settings.intent_address) as intent_channel:
-        handlers = TxnHandlers(store, IntentClient(intent_channel), pools, clock)
-        request_key = base64.b64decode(settings.request_key_file.read_text())
-        service = TransactionService(handlers, request_key)
+        intents = IntentClient(intent_channel)
+        pools: dict[str, NetworkPool] = {}
+        resolver = AttemptHandlers(charges, attempts, intents, pools, clock)
+        for name, addresses in settings.networks.items():
+            pools[name] = NetworkPool(
+                name, addresses, rules[name], connections=settings.network_connections
+            )
+            pools[name].on_stray = resolver.take_stray
+        handlers = ChargeHandlers(charges, resolver, intents, pools, clock)
         await serve(
             settings,
-            [
-                Service(
-                    "paymesh.txn.v1.TransactionService",
-                    lambda server: (
-                        transaction_service_pb2_grpc.add_TransactionServiceServicer_to_server(
-                            service, server
-                        )
-                    ),
-                )
-            ],
-            [*pools.values(), handlers],
+            _services(
+                TransactionService(
+                    handlers, base64.b64decode(settings.request_key_file.read_text())
+                ),
+                AttemptService(resolver),
+            ),
+            [*pools.values(), ReversalDispatcher(resolver), handlers],
         )
-    await store.close()
+    await charges.close()
     await database.close()
+
+
+def _services(transactions: TransactionService, attempts: AttemptService) -> list[Service]:
+    return [
+        Service(
+            "paymesh.txn.v1.TransactionService",
+            lambda server: transaction_service_pb2_grpc.add_TransactionServiceServicer_to_server(
+                transactions, server
+            ),
+        ),
+        Service(
+            "paymesh.txn.v1.AttemptService",
+            lambda server: attempt_service_pb2_grpc.add_AttemptServiceServicer_to_server(
+                attempts, server
+            ),
+            callers=frozenset({"recon"}),
+        ),
+    ]
 
 
 if __name__ == "__main__":

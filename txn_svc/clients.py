@@ -59,17 +59,23 @@ class IntentClient:
         """Tell the intent what became of the transaction. Raises as begin_processing."""
         await self._outcomes.submit(transaction)
 
-    async def check_exists(self, merchant_id: str, mode: str, intent_id: str) -> None:
-        """Raise RemoteError unless the merchant has such an intent; or ServiceUnavailable."""
+    async def look_up(self, merchant_id: str, mode: str, intent_id: str) -> Terms:
+        """Return what an intent wants charged.
+
+        Raises RemoteError when the merchant has no such intent, or ServiceUnavailable.
+        """
         request = lifecycle_pb2.LookUpPaymentIntentRequest(
             merchant_id=merchant_id,
             mode=mode,
             payment_intent_id=intent_id,
         )
         try:
-            await self._stub.LookUpPaymentIntent(request, timeout=TIMEOUT_S, metadata=_metadata())
+            response = await self._stub.LookUpPaymentIntent(
+                request, timeout=TIMEOUT_S, metadata=_metadata()
+            )
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from error
+        return Terms(response.payment_intent.amount_in_cents, response.payment_intent.currency)
 
     async def _claim(self, items: Sequence[Transaction]) -> Sequence[Terms | DomainError]:
         request = lifecycle_pb2.BatchBeginProcessingRequest(

@@ -16,7 +16,7 @@ class TxnSettings(ServiceSettings):
     """32 secret bytes in base64: hashes of requests that hold cards are keyed with it."""
     networks: dict[str, list[str]]
     """Addresses by card network, JSON, e.g. {"visa_sim": ["10.0.0.1:9001"]}."""
-    network_timeout_s: float = 30.0
-    """How long to wait for a network's answer before the outcome is unknown."""
+    networks_file: Path
+    """The networks' own rules, YAML; see chassis/networks.py."""
     network_connections: int = 2
     """Connections to each address of a network."""

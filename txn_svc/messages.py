@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from paymesh.events.v1 import attempt_event_pb2
 from paymesh.intent.v1 import failure_pb2
 from paymesh.txn.v1 import attempt_pb2, transaction_pb2
@@ -39,22 +41,49 @@ def failure_message(failure: Failure) -> failure_pb2.Failure:
 
 
 def attempt_event(
-    transaction: Transaction, attempt: Attempt, event_id: str, created: int
+    transaction: Transaction, attempt: Attempt, type_: str, event_id: str, created: int
 ) -> attempt_event_pb2.AttemptEvent:
     """Return the event that tells of the attempt's last change."""
     return attempt_event_pb2.AttemptEvent(
         id=event_id,
-        type=f"attempt.{attempt.status}",
+        type=type_,
         created=created,
         version=attempt.version,
         merchant_id=attempt.merchant_id,
         mode=transaction.mode,
-        attempt=_attempt_message(attempt),
+        attempt=attempt_message(attempt),
         transaction=transaction_message(transaction),
     )
 
 
-def _attempt_message(attempt: Attempt) -> attempt_pb2.Attempt:
+def abandoned_event(
+    transaction: Transaction, event_id: str, created: int
+) -> attempt_event_pb2.AttemptEvent:
+    """Return the event that tells of a transaction for which nothing was ever sent."""
+    return attempt_event_pb2.AttemptEvent(
+        id=event_id,
+        type="transaction.abandoned",
+        created=created,
+        version=1,
+        merchant_id=transaction.merchant_id,
+        mode=transaction.mode,
+        transaction=transaction_message(transaction),
+    )
+
+
+def transaction_with_attempts(
+    transaction: Transaction, attempts: Sequence[Attempt]
+) -> transaction_pb2.Transaction:
+    """Return the transaction as a GET of it alone shows it."""
+    message = transaction_message(transaction)
+    message.attempts.CopyFrom(
+        attempt_pb2.AttemptList(data=[attempt_message(attempt) for attempt in attempts])
+    )
+    return message
+
+
+def attempt_message(attempt: Attempt) -> attempt_pb2.Attempt:
+    """Return the attempt with every message of it."""
     return attempt_pb2.Attempt(
         id=attempt.id,
         transaction_id=attempt.transaction_id,
@@ -71,4 +100,14 @@ def _attempt_message(attempt: Attempt) -> attempt_pb2.Attempt:
         approval_code=attempt.approval_code,
         network_trace_id=attempt.network_trace_id,
         created=attempt.created,
+        reversal=str(attempt.reversal.status) if attempt.reversal is not None else None,
+        messages=[
+            attempt_pb2.AttemptMessage(
+                mti=message.mti,
+                direction="sent" if message.is_sent else "received",
+                created=message.at,
+                response_code=message.response_code,
+            )
+            for message in attempt.messages
+        ],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = sa.MetaData()
 
@@ -43,10 +44,19 @@ attempts = sa.Table(
     sa.Column("stan", sa.Text, nullable=False),
     sa.Column("rrn", sa.Text, nullable=False),
     sa.Column("transmitted_at", sa.Text, nullable=False),
+    sa.Column("terminal_id", sa.Text(collation="C"), nullable=False),
     sa.Column("deadline", sa.DateTime(timezone=True), nullable=False),
     sa.Column("response_code", sa.Text),
     sa.Column("approval_code", sa.Text),
     sa.Column("network_trace_id", sa.Text(collation="C")),
+    sa.Column("messages", JSONB, nullable=False),
+    sa.Column("reversal", sa.Text),
+    sa.Column("reversal_reason", sa.Text),
+    sa.Column("reversal_due", sa.DateTime(timezone=True)),
+    sa.Column("reversal_tries", sa.Integer, nullable=False),
+    sa.Column("reversal_stan", sa.Text),
+    sa.Column("reversal_transmitted_at", sa.Text),
+    sa.Column("reversal_terminal_id", sa.Text(collation="C")),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("created", sa.DateTime(timezone=True), nullable=False),
 )

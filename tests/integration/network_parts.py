@@ -15,11 +15,15 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from chassis.networks import NetworkRules, ReversalRule
 from txn_svc.domain.card import Card, CardFields, check_card
 from txn_svc.networks.pool import CardNetworkUnavailable, NetworkPool
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 1.0
+RULES = NetworkRules(
+    timeout_s=TIMEOUT_S, reversal=ReversalRule(repeat_s=(0.1, 0.1, 0.1), then_every_s=60)
+)
 NETWORKS = ["visa_sim", "mastercard_sim"]
 CARDS = {
     "approved": ("4242424242424242", "5555555555554444"),
@@ -86,9 +90,7 @@ def a_card(simulator: Simulator, behavior: str) -> Card:
 @asynccontextmanager
 async def a_pool(simulator: Simulator, *, connections: int = 2) -> AsyncIterator[NetworkPool]:
     """Return a started pool that the network has let in."""
-    pool = NetworkPool(
-        simulator.name, [simulator.address], timeout_s=TIMEOUT_S, connections=connections
-    )
+    pool = NetworkPool(simulator.name, [simulator.address], RULES, connections=connections)
     await pool.start()
     try:
         await signed_on(pool)

@@ -21,7 +21,7 @@ from chassis.ids import PaymentIntentId, new_id
 from chassis.paging import Page
 from tests.integration.authz_client import free_port
 from tests.integration.intent_parts import a_caller
-from tests.integration.network_parts import Simulator, a_pool, card_fields
+from tests.integration.network_parts import RULES, Simulator, a_pool, card_fields
 from tests.integration.races import race
 from tests.integration.txn_parts import (
     AMOUNT_MINOR,
@@ -38,7 +38,7 @@ from tests.integration.txn_parts import (
 from txn_svc.domain.attempt import AttemptStatus
 from txn_svc.domain.card import CardFields
 from txn_svc.domain.transaction import TransactionStatus
-from txn_svc.handlers import Answer, TxnHandlers
+from txn_svc.handlers.charges import Answer, ChargeHandlers
 from txn_svc.networks.pool import CardNetworkUnavailable, NetworkPool
 
 pytestmark = pytest.mark.integration
@@ -52,10 +52,10 @@ class Charges:
     """Two processes that charge over one network, for intents of one neighbour."""
 
     process: TxnProcess
-    handlers: TxnHandlers
+    handlers: ChargeHandlers
     other: TxnProcess
-    other_handlers: TxnHandlers
-    offline: TxnHandlers
+    other_handlers: ChargeHandlers
+    offline: ChargeHandlers
     intents: FakeIntents
     network: Simulator
 
@@ -81,7 +81,7 @@ async def charges(
 ) -> AsyncIterator[Charges]:
     simulator, pool = network
     process, other = (TxnProcess(database) for database in txn_databases)
-    unreached = NetworkPool(NETWORK, [], timeout_s=TIMEOUT_S)
+    unreached = NetworkPool(NETWORK, [], RULES)
     intents = FakeIntents()
     async with intents.served() as channel:
         yield Charges(
@@ -109,7 +109,7 @@ async def test_an_approved_charge_is_written_sent_and_told_once(
     [sent] = await charges.sent(caller)
     assert (paid.status, paid.amount_minor) == (TransactionStatus.SUCCEEDED, AMOUNT_MINOR)
     assert (sent["amount"], sent["approved"]) == (AMOUNT_MINOR, True)
-    assert await charges.handlers.get(caller, intent_id, paid.id) == paid
+    assert (await charges.handlers.get(caller, intent_id, paid.id))[0] == paid
     assert charges.intents.claims == [paid.id]
     assert charges.intents.told == [(paid.id, SUCCEEDED)]
     assert await charges.process.history(intent_id) == [

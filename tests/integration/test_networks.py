@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from chassis.money import Money
 from tests.integration.authz_client import free_port
 from tests.integration.network_parts import (
     NETWORKS,
-    TIMEOUT_S,
+    RULES,
     Simulator,
     a_card,
     a_pool,
@@ -33,7 +34,7 @@ def simulator(request: pytest.FixtureRequest, tmp_path: Path) -> Simulator:
 
 async def _authorize(pool: NetworkPool, card: Card) -> AuthorizationResponse:
     with pool.reserve() as reservation:
-        return await reservation.authorize(card, USD)
+        return await reservation.authorize(card, USD, math.inf)
 
 
 async def test_an_approval_comes_back_with_its_code_and_stands_in_the_books(
@@ -102,7 +103,7 @@ async def test_a_late_answer_and_a_second_one_are_kept_and_answer_nothing(
 
 async def test_a_network_that_is_down_takes_nothing_and_comes_back(simulator: Simulator) -> None:
     card = a_card(simulator, "approved")
-    pool = NetworkPool(simulator.name, [simulator.address], timeout_s=TIMEOUT_S)
+    pool = NetworkPool(simulator.name, [simulator.address], RULES)
     await pool.start()
     try:
         with pytest.raises(CardNetworkUnavailable):
@@ -134,9 +135,7 @@ async def test_a_pool_stops_at_any_moment_of_its_start(simulator: Simulator) -> 
         async with a_pool(simulator):
             pass
         for steps in range(60):
-            pool = NetworkPool(
-                simulator.name, [simulator.address], timeout_s=TIMEOUT_S, connections=4
-            )
+            pool = NetworkPool(simulator.name, [simulator.address], RULES, connections=4)
             await pool.start()
             for _ in range(steps):
                 await asyncio.sleep(0)
@@ -144,9 +143,7 @@ async def test_a_pool_stops_at_any_moment_of_its_start(simulator: Simulator) -> 
 
 
 async def test_more_than_may_be_in_flight_are_refused(simulator: Simulator) -> None:
-    pool = NetworkPool(
-        simulator.name, [simulator.address], timeout_s=TIMEOUT_S, connections=1, in_flight_max=3
-    )
+    pool = NetworkPool(simulator.name, [simulator.address], RULES, connections=1, in_flight_max=3)
     with simulator.running():
         await pool.start()
         try:

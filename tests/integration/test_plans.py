@@ -12,7 +12,7 @@ import pytest
 
 import edge.authz.store
 import intent_svc.store.statements
-import txn_svc.store
+import txn_svc.store.statements
 import webhook_svc.store.queue
 from chassis.database import Database, migrate
 from tests.integration.conftest import DatabaseServer
@@ -23,11 +23,20 @@ pytestmark = pytest.mark.integration
 STORES: list[tuple[str, str, ModuleType]] = [
     ("edge", "edge.authz", edge.authz.store),
     ("intent", "intent_svc", intent_svc.store.statements),
-    ("txn", "txn_svc", txn_svc.store),
+    ("txn", "txn_svc", txn_svc.store.statements),
     ("webhook", "webhook_svc", webhook_svc.store.queue),
 ]
 # They go through the nonces of minutes, a merchant's few keys or endpoints, what is due.
-MAY_READ_MORE = {"PRUNE_NONCES", "LIST_KEYS", "ENDPOINTS", "CLAIM", "DISABLE"}
+MAY_READ_MORE = {
+    "PRUNE_NONCES",
+    "LIST_KEYS",
+    "ENDPOINTS",
+    "CLAIM",
+    "DISABLE",
+    "CLAIM_REVERSALS",
+    "OPEN_STANS",
+    "NEVER_RECORDED",
+}
 
 
 @pytest.mark.parametrize(("role", "package", "module"), STORES)

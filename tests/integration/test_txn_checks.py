@@ -53,6 +53,16 @@ ATTEMPT_RULES = [
     ("rrn = 'short'", "rrn_check"),
     ("transmitted_at = 'noon'", "transmitted_at_check"),
     ("version = 0", "version_check"),
+    ("terminal_id = 'short'", "terminal_id_check"),
+    ("reversal = 'lost', reversal_reason = '4021', reversal_due = now()", "reversal_check"),
+    ("reversal = 'pending', reversal_reason = '1', reversal_due = now()", "reversal_reason_check"),
+    ("reversal = 'pending', reversal_due = now()", "check"),
+    ("reversal = 'pending', reversal_reason = '4021'", "check1"),
+    ("status = 'reversed'", "check2"),
+    ("reversal_tries = -1", "reversal_tries_check"),
+    ("reversal_stan = '1'", "reversal_stan_check"),
+    ("reversal_transmitted_at = 'noon'", "reversal_transmitted_at_check"),
+    ("reversal_terminal_id = 'short'", "reversal_terminal_id_check"),
 ]
 
 

@@ -21,7 +21,8 @@ from tests.integration.txn_parts import (
     after,
 )
 from txn_svc.domain.transaction import NO_ANSWER, Transaction
-from txn_svc.store import Known, Step
+from txn_svc.store.charges import Known
+from txn_svc.store.rows import Step
 
 pytestmark = pytest.mark.integration
 
@@ -95,7 +96,7 @@ async def test_the_same_outcomes_in_opposite_order_don_t_block_each_other(
 
     async def settle_all(one: TxnProcess, order: list[Step]) -> list[bool]:
         return await asyncio.gather(
-            *(one.store.settlements.submit(after(step, NO_ANSWER)) for step in order)
+            *(one.store.moves.submit(after(step, NO_ANSWER)) for step in order)
         )
 
     results = await race(
@@ -125,7 +126,7 @@ async def test_a_key_whose_charge_is_given_up_meanwhile_is_begun_or_refused(
     [result] = await asyncio.gather(begin, return_exceptions=True)
 
     if result is None:
-        assert await other.store.reads.submit((caller.merchant_id, mine.id)) == mine
+        assert await other.store.reads.submit((caller.merchant_id, mine.id)) == (mine, None)
     else:
         assert isinstance(result, IdempotencyKeyInUse)
         assert await process.count(caller) == 0

@@ -27,7 +27,8 @@ from tests.integration.txn_parts import (
 )
 from txn_svc.domain.attempt import AttemptStatus
 from txn_svc.domain.transaction import NO_ANSWER, Outcome, TransactionStatus
-from txn_svc.store import Known, Step
+from txn_svc.store.charges import Known
+from txn_svc.store.rows import Move
 
 pytestmark = pytest.mark.integration
 
@@ -173,12 +174,12 @@ async def test_an_outcome_is_written_once(
 ) -> None:
     step = after(await process.recorded(caller), outcome)
 
-    answers = [await one.store.settlements.submit(step) for one in (process, process, other)]
+    answers = [await one.store.moves.submit(step) for one in (process, process, other)]
 
     owned = (caller.merchant_id, step.transaction.id)
     events = await process.events(step.transaction.payment_intent_id)
     assert answers == [True, False, False]
-    assert await other.store.reads.submit(owned) == step.transaction
+    assert (await other.store.reads.submit(owned))[0] == step.transaction
     assert [row["status"] for row in await process.attempts(caller)] == [step.attempt.status]
     assert [event.version for event in events] == [1, 2]
     assert events[1].type == f"attempt.{step.attempt.status}"
@@ -194,12 +195,12 @@ async def test_of_contradicting_outcomes_at_once_the_first_stays(
     answers = await race(
         process.database,
         "update attempts set status = status where id = :id",
-        process.store.settlements.submit(after(step, APPROVED)),
-        other.store.settlements.submit(after(step, NO_ANSWER)),
+        process.store.moves.submit(after(step, APPROVED)),
+        other.store.moves.submit(after(step, NO_ANSWER)),
         id=step.attempt.id,
     )
 
-    found = await process.store.reads.submit((caller.merchant_id, step.transaction.id))
+    found, _ = await process.store.reads.submit((caller.merchant_id, step.transaction.id))
     assert answers == [True, False]
     assert found == after(step, APPROVED).transaction
     assert await process.history(step.transaction.payment_intent_id) == [
@@ -215,27 +216,28 @@ async def test_an_unknown_outcome_can_become_known_and_the_first_answer_stays(
     unknown = await process.settled(caller, NO_ANSWER)
 
     resolved = after(unknown, outcome)
-    answer = await process.store.settlements.submit(resolved)
+    answer = await process.store.moves.submit(resolved)
 
-    found = await process.store.reads.submit((caller.merchant_id, unknown.transaction.id))
+    found, _ = await process.store.reads.submit((caller.merchant_id, unknown.transaction.id))
     assert answer is True
     assert found == resolved.transaction
     assert found.as_first_answered().status is TransactionStatus.PENDING_VERIFICATION
     assert await process.history(unknown.transaction.payment_intent_id) == [
         RECORDED,
         (2, "attempt.timeout"),
-        (3, f"attempt.{resolved.attempt.status}"),
+        (3, "attempt.resolved"),
     ]
 
 
 async def test_a_final_outcome_never_changes(process: TxnProcess, caller: Caller) -> None:
     paid = await process.settled(caller, APPROVED)
-    forged = Step(
+    forged = Move(
+        paid.attempt,
         paid.transaction,
         replace(paid.attempt, status=AttemptStatus.REVERSED, version=paid.attempt.version + 1),
     )
 
-    answer = await process.store.settlements.submit(forged)
+    answer = await process.store.moves.submit(forged)
 
     assert answer is False
     assert [row["status"] for row in await process.attempts(caller)] == ["succeeded"]
@@ -248,7 +250,7 @@ async def test_a_bad_outcome_fails_alone(process: TxnProcess, caller: Caller) ->
 
     results = await asyncio.gather(
         *(
-            process.store.settlements.submit(after(step, outcome))
+            process.store.moves.submit(after(step, outcome))
             for step, outcome in zip(steps, outcomes, strict=True)
         ),
         return_exceptions=True,
@@ -274,7 +276,7 @@ async def test_only_what_was_never_recorded_can_be_abandoned(
     with pytest.raises(ResourceMissing):
         await process.store.reads.submit((caller.merchant_id, begun.id))
     for transaction in kept:
-        found = await process.store.reads.submit((caller.merchant_id, transaction.id))
+        found, _ = await process.store.reads.submit((caller.merchant_id, transaction.id))
         assert found == transaction
     assert await process.begun(caller, "key-1") != begun
 
@@ -316,7 +318,7 @@ async def test_reads_answer_each_caller_for_himself(process: TxnProcess, caller:
         return_exceptions=True,
     )
 
-    assert results[0] == transaction
+    assert results[0] == (transaction, None)
     assert [type(result) for result in results[1:]] == [ResourceMissing] * 2
 
 

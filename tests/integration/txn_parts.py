@@ -20,9 +20,12 @@ from txn_svc.clients import IntentClient
 from txn_svc.domain.attempt import Attempt, AttemptEvent
 from txn_svc.domain.card import CardFields
 from txn_svc.domain.transaction import Failure, KeptCard, Outcome, Transaction, settle
-from txn_svc.handlers import ChargeWish, TxnHandlers
+from txn_svc.handlers.attempts import AttemptHandlers
+from txn_svc.handlers.charges import ChargeHandlers, ChargeWish
 from txn_svc.networks.pool import NetworkPool
-from txn_svc.store import Beginning, Step, TxnStore
+from txn_svc.store.attempts import AttemptStore
+from txn_svc.store.charges import Beginning, ChargeStore
+from txn_svc.store.rows import Move, Step
 
 NETWORK = "visa_sim"
 AMOUNT_MINOR = 1099
@@ -107,11 +110,19 @@ class TxnProcess:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.clock = FakeClock()
-        self.store = TxnStore(database, self.clock)
+        self.store = ChargeStore(database, self.clock)
+        self.attempt_store = AttemptStore(database, self.clock)
 
-    def handlers(self, channel: grpc.aio.Channel, pools: Mapping[str, NetworkPool]) -> TxnHandlers:
+    def handlers(
+        self, channel: grpc.aio.Channel, pools: Mapping[str, NetworkPool]
+    ) -> ChargeHandlers:
         """Return the handlers of this process, with its way to intents and to networks."""
-        return TxnHandlers(self.store, IntentClient(channel), pools, self.clock)
+        intents = IntentClient(channel)
+        return ChargeHandlers(self.store, self.resolver(intents, pools), intents, pools, self.clock)
+
+    def resolver(self, intents: IntentClient, pools: Mapping[str, NetworkPool]) -> AttemptHandlers:
+        """Return how this process resolves attempts."""
+        return AttemptHandlers(self.store, self.attempt_store, intents, pools, self.clock)
 
     async def begun(self, caller: Caller, key: str = "key-1") -> Transaction:
         """Return a stored transaction for which nothing is recorded yet."""
@@ -125,10 +136,10 @@ class TxnProcess:
         await self.store.records.submit(step)
         return step
 
-    async def settled(self, caller: Caller, outcome: Outcome, key: str = "key-1") -> Step:
+    async def settled(self, caller: Caller, outcome: Outcome, key: str = "key-1") -> Move:
         """Return a stored transaction and attempt after an outcome."""
         step = after(await self.recorded(caller, key), outcome)
-        assert await self.store.settlements.submit(step)
+        assert await self.store.moves.submit(step)
         return step
 
     async def attempts(self, caller: Caller) -> list[dict[str, object]]:
@@ -189,15 +200,16 @@ def a_step(transaction: Transaction) -> Step:
         stan="000001",
         rrn=attempt_id[-12:],
         transmitted_at="0301120000",
+        terminal_id="P0000001",
         deadline=CREATED + TIMEOUT_S,
         created=CREATED,
     )
     return Step(replace(transaction, amount_minor=AMOUNT_MINOR, currency="usd"), attempt)
 
 
-def after(step: Step, outcome: Outcome) -> Step:
+def after(step: Step | Move, outcome: Outcome) -> Move:
     """Return both as the outcome leaves them."""
-    return Step(*settle(step.transaction, step.attempt, outcome))
+    return Move(step.attempt, *settle(step.transaction, step.attempt, outcome))
 
 
 def a_wish(intent_id: str, card: CardFields | None = None, body: bytes = b"1") -> ChargeWish:

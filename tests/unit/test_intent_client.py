@@ -61,9 +61,9 @@ class FakeChannel:
     [
         lambda client: client.begin_processing(TRANSACTION),
         lambda client: client.apply_outcome(TRANSACTION),
-        lambda client: client.check_exists("mer_1", "test", "pi_1"),
+        lambda client: client.look_up("mer_1", "test", "pi_1"),
     ],
-    ids=["begin_processing", "apply_outcome", "check_exists"],
+    ids=["begin_processing", "apply_outcome", "look_up"],
 )
 async def test_a_callee_is_told_whether_the_request_is_traced(
     exported: InMemorySpanExporter, ask: Ask

@@ -9,9 +9,16 @@ import pytest
 from chassis.ids import AttemptId, MerchantId, PaymentIntentId, TransactionId
 from chassis.money import Money
 from txn_svc.domain import decline
-from txn_svc.domain.attempt import ATTEMPT_TRANSITIONS, Attempt, AttemptEvent, AttemptStatus
+from txn_svc.domain.attempt import (
+    ATTEMPT_TRANSITIONS,
+    Attempt,
+    AttemptEvent,
+    AttemptStatus,
+    ReversalReason,
+)
 from txn_svc.domain.transaction import (
     NO_ANSWER,
+    PARTLY_APPROVED,
     TRANSACTION_TRANSITIONS,
     Failure,
     KeptCard,
@@ -20,7 +27,7 @@ from txn_svc.domain.transaction import (
     TransactionStatus,
     settle,
 )
-from txn_svc.handlers import judge
+from txn_svc.handlers.answers import judge
 from txn_svc.networks.messages import AuthorizationResponse
 
 DECLINED = Failure("card_declined", "The card was declined.", "do_not_honor")
@@ -54,6 +61,7 @@ def an_attempt(status: AttemptStatus = AttemptStatus.RECORDED) -> Attempt:
         stan="000001",
         rrn="0" * 12,
         transmitted_at="1124120000",
+        terminal_id="P0000001",
         deadline=3,
         created=1,
         status=status,
@@ -134,7 +142,10 @@ def test_a_lost_stolen_or_suspected_card_says_so_to_nobody(code: str) -> None:
     assert "stolen" not in failure.message
 
 
-def test_an_approval_of_another_amount_is_not_certain() -> None:
-    outcome = judge(AuthorizationResponse("00", 500, "123456", None), Money(1099, "usd"))
+@pytest.mark.parametrize("code", ["00", "10"])
+def test_an_approval_of_a_part_charges_nothing_and_is_undone(code: str) -> None:
+    outcome = judge(AuthorizationResponse(code, 500, "123456", None), Money(1099, "usd"))
 
-    assert outcome.event is AttemptEvent.NO_ANSWER
+    assert outcome.event is AttemptEvent.DECLINE
+    assert outcome.failure == PARTLY_APPROVED
+    assert outcome.undo is ReversalReason.INVALID_RESPONSE

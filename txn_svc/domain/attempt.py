@@ -1,4 +1,4 @@
-"""An attempt: one message exchange with a card network, and what it may become."""
+"""An attempt: one exchange with a card network, and what it may become."""
 
 from __future__ import annotations
 
@@ -42,12 +42,57 @@ CAME_FROM: dict[AttemptStatus, list[AttemptStatus]] = {
 }
 
 
+class ReversalStatus(StrEnum):
+    """Whether the network was told to undo an exchange."""
+
+    PENDING = "pending"  # an advice is sent until it is acknowledged; txn_svc acts next
+    OVERDUE = "overdue"  # not acknowledged in time; it is sent on, and a person looks at it
+    ACKNOWLEDGED = "acknowledged"  # whatever was approved is undone; final
+
+
+class ReversalReason(StrEnum):
+    """Why an exchange is undone; the values are ISO 8583:2003's reversal reasons."""
+
+    CUSTOMER_CANCELLATION = "4000"
+    RESPONSE_TOO_LATE = "4006"
+    INVALID_RESPONSE = "4020"
+    RESPONSE_TIMEOUT = "4021"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message over the wire. at: Unix seconds. response_code: ISO 8583 DE39 of an answer."""
+
+    mti: str
+    is_sent: bool
+    at: int
+    response_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """The undoing of an exchange.
+
+    due: when it is sent next, Unix seconds; 0 is at once. stan, transmitted_at, terminal_id: DE11,
+    DE7 and DE41 of the advice, the same in every repeat; None before the first.
+    """
+
+    reason: ReversalReason
+    due: float = 0.0
+    status: ReversalStatus = ReversalStatus.PENDING
+    tries: int = 0
+    stan: str | None = None
+    transmitted_at: str | None = None
+    terminal_id: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One exchange, without card data.
 
-    amount_minor: in minor units of `currency`. stan, rrn, transmitted_at: ISO 8583:1987 DE11, DE37
-    and DE7 as sent. deadline, created: Unix seconds. version: counts changes from 1.
+    amount_minor: in minor units of `currency`. stan, rrn, transmitted_at, terminal_id: DE11, DE37,
+    DE7 and DE41 (ISO 8583:1987) as sent. deadline, created: Unix seconds. messages: oldest first.
+    version: counts changes from 1.
     """
 
     id: AttemptId
@@ -60,10 +105,31 @@ class Attempt:
     stan: str
     rrn: str
     transmitted_at: str
+    terminal_id: str
     deadline: int
     created: int
     status: AttemptStatus = AttemptStatus.RECORDED
     response_code: str | None = None
     approval_code: str | None = None
     network_trace_id: str | None = None
+    reversal: Reversal | None = None
+    messages: tuple[Message, ...] = ()
     version: int = 1
+
+
+def event_type(was: Attempt | None, attempt: Attempt) -> str | None:
+    """Return the type of the event that tells of a change; None when it is of no concern."""
+    if was is None:
+        return "attempt.recorded"
+    undoing, was_undoing = _reversal_status(attempt), _reversal_status(was)
+    if undoing is ReversalStatus.ACKNOWLEDGED and undoing is not was_undoing:
+        return "attempt.reversed"
+    if was.status is AttemptStatus.TIMEOUT and attempt.status is not was.status:
+        return "attempt.resolved"
+    if (attempt.status, undoing) != (was.status, was_undoing):
+        return f"attempt.{attempt.status}"
+    return None
+
+
+def _reversal_status(attempt: Attempt) -> ReversalStatus | None:
+    return attempt.reversal.status if attempt.reversal is not None else None

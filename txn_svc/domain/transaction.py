@@ -7,7 +7,15 @@ from enum import StrEnum
 
 from chassis.errors import DomainError, Kind
 from chassis.ids import MerchantId, PaymentIntentId, TransactionId
-from txn_svc.domain.attempt import ATTEMPT_TRANSITIONS, Attempt, AttemptEvent, AttemptStatus
+from txn_svc.domain.attempt import (
+    ATTEMPT_TRANSITIONS,
+    Attempt,
+    AttemptEvent,
+    AttemptStatus,
+    Message,
+    Reversal,
+    ReversalReason,
+)
 
 
 class TransactionStatus(StrEnum):
@@ -18,6 +26,8 @@ class TransactionStatus(StrEnum):
     SUCCEEDED = "succeeded"  # the money moved; final
     FAILED = "failed"  # nothing was charged; final
 
+
+FINAL = frozenset({TransactionStatus.SUCCEEDED, TransactionStatus.FAILED})
 
 TRANSACTION_TRANSITIONS: dict[tuple[TransactionStatus, AttemptStatus], TransactionStatus] = {
     (TransactionStatus.PENDING, AttemptStatus.SUCCEEDED): TransactionStatus.SUCCEEDED,
@@ -64,6 +74,19 @@ class Failure:
 
 
 NEVER_SENT = Failure("processing_error", "The card could not be processed. Nothing was charged.")
+NEVER_RECEIVED = Failure(
+    "processing_error", "The card network never got the request. Nothing was charged."
+)
+UNDONE = Failure(
+    "processing_error",
+    "The card network gave no answer and was told to undo it. Nothing is charged.",
+)
+PARTLY_APPROVED = Failure(
+    "card_declined",
+    "The issuer approved only a part of the amount, and that was undone.",
+    "insufficient_funds",
+)
+ABANDONED = Failure("abandoned", "The charge was never sent. Nothing was charged.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +128,24 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an exchange came to. failure: only with DECLINE."""
+    """What an exchange came to.
+
+    failure: only with DECLINE. undo: why whatever the network did is to be undone, if it is.
+    messages: those that say so.
+    """
 
     event: AttemptEvent
     failure: Failure | None = None
     response_code: str | None = None
     approval_code: str | None = None
     network_trace_id: str | None = None
+    undo: ReversalReason | None = None
+    messages: tuple[Message, ...] = ()
+
+    @property
+    def is_approval(self) -> bool:
+        """Return whether the network has put money aside, all or a part."""
+        return self.event is AttemptEvent.APPROVE or self.undo is not None
 
 
 NO_ANSWER = Outcome(AttemptEvent.NO_ANSWER)
@@ -128,6 +162,8 @@ def settle(
         response_code=outcome.response_code,
         approval_code=outcome.approval_code,
         network_trace_id=outcome.network_trace_id,
+        reversal=Reversal(outcome.undo) if outcome.undo is not None else attempt.reversal,
+        messages=attempt.messages + outcome.messages,
         version=attempt.version + 1,
     )
     moved = TRANSACTION_TRANSITIONS[transaction.status, status]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from datetime import UTC, datetime
 
 from opentelemetry import metrics
 
 from chassis.errors import DomainError, Kind
-from txn_svc.networks.dialect import Dialect
+from txn_svc.networks.dialect import DIALECTS
 from txn_svc.networks.framing import frame, read_frame
 from txn_svc.networks.messages import (
     ECHO,
@@ -72,13 +73,23 @@ class CardNetworkUnavailable(DomainError):
 class Connection:
     """A signed-on connection.
 
-    terminal_id: DE41, which gives each connection its own space of STANs. unmatched: the last
-    replies that answered nothing, without card data.
+    terminal_id: DE41, which gives each connection its own space of STANs. held_stans: those that
+    must not be used, because what became of their exchanges is not known yet. on_stray: gets every
+    reply that answers nothing that waits. unmatched: the last of those, without card data.
     """
 
-    def __init__(self, network: str, dialect: Dialect, terminal_id: str, timeout_s: float) -> None:
+    def __init__(
+        self,
+        network: str,
+        terminal_id: str,
+        timeout_s: float,
+        held_stans: Container[str],
+        on_stray: Callable[[Elements], None],
+    ) -> None:
         self._network = network
-        self._dialect = dialect
+        self._held_stans = held_stans
+        self._on_stray = on_stray
+        self._dialect = DIALECTS[network]
         self._terminal_id = terminal_id
         self._timeout_s = timeout_s
         self._stan = random.randrange(STAN_MAX)  # noqa: S311 a start, not a secret
@@ -126,7 +137,7 @@ class Connection:
         while True:
             self._stan = self._stan % STAN_MAX + 1
             stan = f"{self._stan:06d}"
-            if stan not in self._open_stans:
+            if stan not in self._open_stans and stan not in self._held_stans:
                 break
         self._open_stans.add(stan)
         now = datetime.now(UTC)
@@ -136,13 +147,17 @@ class Connection:
         """Let the STAN be used again, now that its exchange is over."""
         self._open_stans.discard(trace.stan)
 
-    async def exchange(self, mti: str, trace: Trace, message: bytes) -> Elements:
+    async def exchange(
+        self, mti: str, trace: Trace, message: bytes, send_until: float = math.inf
+    ) -> Elements:
         """Send a request and return the elements of its reply.
 
-        Raises NotSent when the connection is gone already, and NoAnswer when it may have been sent.
+        send_until: by time.monotonic; after it nothing must be sent any more, because others may
+        have settled by then what it is about. Raises NotSent when it is over or the connection is
+        gone already, and NoAnswer when it may have been sent.
         """
         writer = self._writer
-        if writer is None or writer.is_closing():
+        if writer is None or writer.is_closing() or time.monotonic() > send_until:
             raise NotSent
         key = request_key(self._dialect, mti, trace)
         future: asyncio.Future[Elements] = asyncio.get_running_loop().create_future()
@@ -178,6 +193,7 @@ class Connection:
         self.unmatched.append(kept)
         unmatched_replies.add(1, {"network": self._network})
         LOG.warning("unmatched reply", extra={"network": self._network, "elements": kept})
+        self._on_stray(elements)
 
     async def _echo(self) -> None:
         while True:

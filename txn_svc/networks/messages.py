@@ -16,6 +16,7 @@ MCC_MISCELLANEOUS_RETAIL = "5999"
 ENTRY_MODE_ECOMMERCE = "812"
 CONDITION_ECOMMERCE = "59"
 PURCHASE = "000000"
+STATUS_INQUIRY = "310000"
 
 SIGN_ON, SIGN_OFF, ECHO = "001", "002", "301"
 
@@ -34,6 +35,26 @@ class Trace:
     stan: str
     rrn: str
     terminal_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReversalAdvice:
+    """That an earlier exchange is undone.
+
+    trace: names the advice, the same in every repeat. original: names what is undone. reason: four
+    digits, as ISO 8583:2003 has them.
+    """
+
+    trace: Trace
+    original: Trace
+    money: Money
+    reason: str
+    is_repeat: bool
+
+    @property
+    def mti(self) -> str:
+        """Return the message type: a repeat has one of its own."""
+        return "0421" if self.is_repeat else "0420"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +85,46 @@ def pack_authorization(dialect: Dialect, trace: Trace, card: Card, money: Money)
             "48": f"CVC{card.cvc}",
             "49": CURRENCIES[money.currency].numeric,
             **_named(trace),
+        },
+    )
+
+
+def pack_inquiry(dialect: Dialect, trace: Trace, money: Money) -> bytes:
+    """Return a 0100 that asks what became of the exchange with the trace's RRN."""
+    return _pack(
+        dialect,
+        {
+            "t": "0100",
+            "3": STATUS_INQUIRY,
+            "4": f"{money.amount_minor:012d}",
+            "37": trace.rrn,
+            "42": f"{CARD_ACCEPTOR_ID:<15}",
+            "49": CURRENCIES[money.currency].numeric,
+            **_named(trace),
+        },
+    )
+
+
+def pack_reversal(dialect: Dialect, advice: ReversalAdvice) -> bytes:
+    """Return a 0420, or a repeat of it, that undoes the original authorization.
+
+    DE90 names the original: MTI, STAN, transmission time, acquirer, and no forwarder. DE25 has two
+    digits in ISO 8583:1987: the last two of the 2003 edition's reason.
+    """
+    original = advice.original
+    named = f"0100{original.stan}{original.transmitted_at}{ACQUIRER_ID:0>11}{'':0>11}"
+    return _pack(
+        dialect,
+        {
+            "t": advice.mti,
+            "3": PURCHASE,
+            "4": f"{advice.money.amount_minor:012d}",
+            "25": advice.reason[-2:],
+            "37": advice.trace.rrn,
+            "42": f"{CARD_ACCEPTOR_ID:<15}",
+            "49": CURRENCIES[advice.money.currency].numeric,
+            "90": named,
+            **_named(advice.trace),
         },
     )
 

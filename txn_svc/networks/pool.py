@@ -5,23 +5,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from chassis.money import Money
+from chassis.networks import NetworkRules
 from txn_svc.domain.card import Card
 from txn_svc.networks.connection import (
     CardNetworkUnavailable,
     Connection,
+    Elements,
     NoAnswer,
     NotSent,
 )
 from txn_svc.networks.dialect import DIALECTS
 from txn_svc.networks.messages import (
     AuthorizationResponse,
+    ReversalAdvice,
     Trace,
     authorization_response,
     pack_authorization,
+    pack_inquiry,
+    pack_reversal,
 )
 
 __all__ = ["CardNetworkUnavailable", "NetworkPool", "NoAnswer", "NotSent", "Reservation"]
@@ -52,34 +60,64 @@ class Reservation:
         self._connection.in_flight -= 1
         self._connection.release(self.trace)
 
-    async def authorize(self, card: Card, money: Money) -> AuthorizationResponse:
-        """Ask for the money. Raises NotSent, NoAnswer."""
+    async def authorize(self, card: Card, money: Money, send_until: float) -> AuthorizationResponse:
+        """Ask for the money, by `send_until` (time.monotonic) or not at all.
+
+        Raises NotSent, NoAnswer.
+        """
         dialect = DIALECTS[self.network]
         message = pack_authorization(dialect, self.trace, card, money)
-        reply = await self._connection.exchange("0100", self.trace, message)
+        reply = await self._connection.exchange("0100", self.trace, message, send_until)
         return authorization_response(reply)
+
+    async def inquire(self, rrn: str, money: Money) -> AuthorizationResponse:
+        """Ask what became of an earlier exchange. Raises NotSent, NoAnswer."""
+        trace = replace(self.trace, rrn=rrn)
+        message = pack_inquiry(DIALECTS[self.network], trace, money)
+        return authorization_response(await self._connection.exchange("0100", trace, message))
+
+    async def reverse(self, advice: ReversalAdvice) -> str:
+        """Advise that an earlier exchange is undone, and return the response code.
+
+        Raises NotSent, NoAnswer.
+        """
+        message = pack_reversal(DIALECTS[self.network], advice)
+        return (await self._connection.exchange(advice.mti, advice.trace, message)).get("39", "")
 
 
 class NetworkPool:
     """Connections to every address of a network, each connected again whenever it breaks.
 
-    timeout_s: how long an answer may take. in_flight_max: per connection; more are refused.
+    rules: the network's own. in_flight_max: per connection; more are refused.
+    on_stray: gets the network's name and every reply that answers nothing that waits.
     """
 
     def __init__(
         self,
         name: str,
         addresses: list[str],
+        rules: NetworkRules,
         *,
-        timeout_s: float,
         connections: int = 2,
         in_flight_max: int = 500,
     ) -> None:
         self.name = name
-        self.timeout_s = timeout_s
+        self.rules = rules
+        self.on_stray: Callable[[str, Elements], None] = lambda *_: None
         self._in_flight_max = in_flight_max
+        self._held_stans: set[str] = set()
+        process = f"P{secrets.randbelow(36**4):04X}"[:5]
         self._connections = [
-            (address, Connection(name, DIALECTS[name], f"PM{number:06d}", timeout_s))
+            (
+                address,
+                Connection(
+                    name,
+                    f"{process}{number:03d}",
+                    rules.timeout_s,
+                    self._held_stans,
+                    lambda elements: self.on_stray(name, elements),
+                ),
+            )
             for number, address in enumerate(addresses * connections, start=1)
         ]
         self._tasks: list[asyncio.Task[None]] = []
@@ -104,6 +142,14 @@ class NetworkPool:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def hold(self, *stans: str) -> None:
+        """Use these STANs for nothing else, because their exchanges are open."""
+        self._held_stans.update(stans)
+
+    def let_go(self, stan: str) -> None:
+        """Let a STAN be used again, now that its exchange is settled."""
+        self._held_stans.discard(stan)
 
     def reserve(self) -> Reservation:
         """Return a place on the least busy connection. Raises CardNetworkUnavailable."""

@@ -61,18 +61,38 @@ create table attempts (
     stan text not null check (stan ~ '^[0-9]{6}$'),
     rrn text not null check (length(rrn) = 12),
     transmitted_at text not null check (transmitted_at ~ '^[0-9]{10}$'),
+    terminal_id text collate "C" not null check (length(terminal_id) = 8),
     deadline timestamptz not null,
     response_code text,
     approval_code text,
     network_trace_id text collate "C",
+    messages jsonb not null default '[]',
+    reversal text check (reversal in ('pending', 'overdue', 'acknowledged')),
+    reversal_reason text check (reversal_reason in ('4000', '4006', '4020', '4021')),
+    reversal_due timestamptz,
+    reversal_tries integer not null default 0 check (reversal_tries >= 0),
+    reversal_stan text check (reversal_stan ~ '^[0-9]{6}$'),
+    reversal_transmitted_at text check (reversal_transmitted_at ~ '^[0-9]{10}$'),
+    reversal_terminal_id text collate "C" check (length(reversal_terminal_id) = 8),
     version integer not null check (version > 0),
     created timestamptz not null,
     primary key (merchant_id, id),
     unique (transaction_id, merchant_id),
     unique (network, rrn),
+    check ((reversal is null) = (reversal_reason is null)),
+    check ((reversal is null) = (reversal_due is null)),
+    check (status <> 'reversed' or reversal is not distinct from 'acknowledged'),
     foreign key (merchant_id, transaction_id) references transactions (merchant_id, id)
 ) with (fillfactor = 70)
 """
+
+
+NEVER_RECORDED = "create index on transactions (created) where answered_as is null"
+OPEN = """
+create index on attempts (network, stan)
+    where status in ('recorded', 'timeout') or reversal in ('pending', 'overdue')
+"""
+DUE = "create index on attempts (reversal_due) where reversal in ('pending', 'overdue')"
 
 
 def upgrade() -> None:
@@ -81,6 +101,9 @@ def upgrade() -> None:
         TRANSACTIONS,
         BY_INTENT,
         ATTEMPTS,
+        NEVER_RECORDED,
+        OPEN,
+        DUE,
         OUTBOX_DDL,
         *publication_ddl("paymesh_txn", ["outbox", "transactions", "attempts"]),
     ):

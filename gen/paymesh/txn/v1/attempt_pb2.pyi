@@ -32,9 +32,11 @@ class ReversalStatusEnum(_message.Message):
         unspecified: _ClassVar[ReversalStatusEnum.ReversalStatus]
         pending: _ClassVar[ReversalStatusEnum.ReversalStatus]
         acknowledged: _ClassVar[ReversalStatusEnum.ReversalStatus]
+        overdue: _ClassVar[ReversalStatusEnum.ReversalStatus]
     unspecified: ReversalStatusEnum.ReversalStatus
     pending: ReversalStatusEnum.ReversalStatus
     acknowledged: ReversalStatusEnum.ReversalStatus
+    overdue: ReversalStatusEnum.ReversalStatus
     def __init__(self) -> None: ...
 
 class MessageDirectionEnum(_message.Message):

@@ -12,8 +12,8 @@ from chassis.identity import Context, current_caller
 from chassis.ids import PaymentIntentId, is_id
 from chassis.paging import page_of
 from txn_svc.domain.card import CardFields
-from txn_svc.handlers import ChargeWish, TxnHandlers
-from txn_svc.messages import transaction_message
+from txn_svc.handlers.charges import ChargeHandlers, ChargeWish
+from txn_svc.messages import transaction_message, transaction_with_attempts
 
 # The wrapper's own Name() builds a map at each call.
 TYPE_NAMES = {
@@ -24,7 +24,7 @@ TYPE_NAMES = {
 class TransactionService(transaction_service_pb2_grpc.TransactionServiceServicer):
     """Movements of money as merchants see them."""
 
-    def __init__(self, handlers: TxnHandlers, request_key: bytes) -> None:
+    def __init__(self, handlers: ChargeHandlers, request_key: bytes) -> None:
         self._handlers = handlers
         self._request_key = request_key
 
@@ -60,10 +60,10 @@ class TransactionService(transaction_service_pb2_grpc.TransactionServiceServicer
         self, request: transaction_service_pb2.GetTransactionRequest, context: Context
     ) -> transaction_pb2.Transaction:
         """Return a transaction."""
-        transaction = await self._handlers.get(
+        transaction, attempts = await self._handlers.get(
             current_caller(), request.payment_intent_id, request.transaction_id
         )
-        return transaction_message(transaction)
+        return transaction_with_attempts(transaction, attempts)
 
     async def ListTransactions(
         self, request: transaction_service_pb2.ListTransactionsRequest, context: Context

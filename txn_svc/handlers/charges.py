@@ -1,4 +1,4 @@
-"""What can be done with transactions, one function per use case; first of all the charge.
+"""Charges: a card is charged once, whatever dies on the way; and what became of it.
 
 The order of a charge makes a crash at any point harmless: write the transaction, claim the intent,
 write the attempt, send, write the outcome, tell the intent.
@@ -7,7 +7,7 @@ write the attempt, send, write the outcome, tell the intent.
 from __future__ import annotations
 
 import asyncio
-import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -18,17 +18,17 @@ from chassis.errors import (
     IdempotencyKeyReused,
     Kind,
     ResourceMissing,
-    ServiceUnavailable,
 )
 from chassis.identity import Caller
 from chassis.ids import AttemptId, PaymentIntentId, TransactionId, is_id, new_id
 from chassis.money import Money
 from chassis.paging import Page
 from txn_svc.clients import IntentClient, Terms
-from txn_svc.domain import decline
-from txn_svc.domain.attempt import Attempt, AttemptEvent, AttemptStatus
+from txn_svc.domain.attempt import Attempt, AttemptEvent, AttemptStatus, Message
 from txn_svc.domain.card import Card, CardFields, brand_of, check_card
 from txn_svc.domain.transaction import (
+    ABANDONED,
+    FINAL,
     NEVER_SENT,
     NO_ANSWER,
     KeptCard,
@@ -39,7 +39,8 @@ from txn_svc.domain.transaction import (
     TransactionTypeNotSupported,
     settle,
 )
-from txn_svc.networks.messages import AuthorizationResponse
+from txn_svc.handlers.answers import judge
+from txn_svc.handlers.attempts import AttemptHandlers
 from txn_svc.networks.pool import (
     CardNetworkUnavailable,
     NetworkPool,
@@ -47,9 +48,8 @@ from txn_svc.networks.pool import (
     NotSent,
     Reservation,
 )
-from txn_svc.store import Beginning, Key, Known, Step, TxnStore
-
-LOG = logging.getLogger(__name__)
+from txn_svc.store.charges import Beginning, ChargeStore, Key, Known
+from txn_svc.store.rows import Move, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +72,19 @@ class Answer:
     is_replay: bool
 
 
-class TxnHandlers:
+class ChargeHandlers:
     """The use cases of transactions."""
 
     def __init__(
         self,
-        store: TxnStore,
+        store: ChargeStore,
+        resolver: AttemptHandlers,
         intents: IntentClient,
         networks: Mapping[str, NetworkPool],
         clock: Clock,
     ) -> None:
         self._store = store
+        self._resolver = resolver
         self._intents = intents
         self._networks = networks
         self._clock = clock
@@ -109,16 +111,18 @@ class TxnHandlers:
         """Wait for the charges whose callers are gone, while the networks are still there."""
         await asyncio.gather(*self._running.values(), return_exceptions=True)
 
-    async def get(self, caller: Caller, intent_id: str, transaction_id: str) -> Transaction:
-        """Return the caller's transaction. Raises ResourceMissing."""
+    async def get(
+        self, caller: Caller, intent_id: str, transaction_id: str
+    ) -> tuple[Transaction, list[Attempt]]:
+        """Return the caller's transaction and its attempts. Raises ResourceMissing."""
         if not is_id("txn", transaction_id):
             raise ResourceMissing("No such transaction.", param="transactionId")
-        transaction = await self._store.reads.submit(
+        transaction, attempt = await self._store.reads.submit(
             (caller.merchant_id, TransactionId(transaction_id))
         )
         if (transaction.mode, transaction.payment_intent_id) != (caller.mode, intent_id):
             raise ResourceMissing("No such transaction.", param="transactionId")
-        return transaction
+        return transaction, [attempt] if attempt is not None else []
 
     async def list(
         self, caller: Caller, intent_id: PaymentIntentId, page: Page
@@ -129,7 +133,7 @@ class TxnHandlers:
         """
         found, has_more = await self._store.page(caller, intent_id, page)
         if not found:
-            await self._intents.check_exists(caller.merchant_id, caller.mode, intent_id)
+            await self._intents.look_up(caller.merchant_id, caller.mode, intent_id)
         return found, has_more
 
     def _checked(self, caller: Caller, wish: ChargeWish) -> Card:
@@ -149,7 +153,7 @@ class TxnHandlers:
             reservation = self._networks[brand.network].reserve()
         except CardNetworkUnavailable:
             known = await self._store.by_key.submit((caller.merchant_id, caller.mode, wish.key))
-            if known is None or known.attempt is None:
+            if known is None or _is_unsent(known):
                 raise
             return await self._replay(known, wish)
         with reservation:
@@ -165,7 +169,7 @@ class TxnHandlers:
                 Beginning(transaction, wish.key, wish.request_hash)
             )
             if known is not None:
-                if known.request_hash != wish.request_hash or known.attempt is not None:
+                if known.request_hash != wish.request_hash or not _is_unsent(known):
                     return await self._replay(known, wish)
                 transaction = known.transaction  # begun before, and nothing was ever sent for it
             terms = await self._claim(transaction)
@@ -180,8 +184,8 @@ class TxnHandlers:
             if self._clock.now().timestamp() <= attempt.deadline:
                 raise IdempotencyKeyInUse
             # Whoever sent it is gone, and it may have been sent: that is a missing answer.
-            transaction, attempt = settle(transaction, attempt, NO_ANSWER)
-            if not await self._store.settlements.submit(Step(transaction, attempt)):
+            transaction, expired = settle(transaction, attempt, NO_ANSWER)
+            if not await self._store.moves.submit(Move(attempt, transaction, expired)):
                 raise IdempotencyKeyInUse
         return Answer(transaction.as_first_answered(), is_replay=True)
 
@@ -198,29 +202,57 @@ class TxnHandlers:
     ) -> Answer:
         transaction = replace(transaction, amount_minor=terms.amount_minor, currency=terms.currency)
         attempt = self._new_attempt(transaction, terms, reservation)
-        await self._store.records.submit(Step(transaction, attempt))
+        send_until = time.monotonic() + attempt.deadline - self._clock.now().timestamp()
+        await self._record(transaction, attempt)
         money = Money(terms.amount_minor, terms.currency)
+        sent = Message("0100", is_sent=True, at=int(self._clock.now().timestamp()))
         try:
-            response = await reservation.authorize(card, money)
+            response = await reservation.authorize(card, money, send_until)
         except NotSent:
             outcome = Outcome(AttemptEvent.DECLINE, NEVER_SENT)
         except NoAnswer:
-            outcome = NO_ANSWER
+            self._networks[reservation.network].hold(attempt.stan)
+            outcome = replace(NO_ANSWER, messages=(sent,))
         else:
-            outcome = judge(response, money)
-        transaction, attempt = settle(transaction, attempt, outcome)
-        if not await self._store.settlements.submit(Step(transaction, attempt)):
-            raise ServiceUnavailable("Another process wrote the outcome; repeat to see it.")
-        if transaction.status is not TransactionStatus.PENDING_VERIFICATION:
-            await self._tell(transaction)
-        return Answer(transaction, is_replay=False)
+            at = int(self._clock.now().timestamp())
+            got = Message("0110", is_sent=False, at=at, response_code=response.response_code)
+            outcome = judge(response, money, sent, got)
+        return Answer(await self._settle(transaction, attempt, outcome), is_replay=False)
+
+    async def _record(self, transaction: Transaction, attempt: Attempt) -> None:
+        """Write down what will be sent. Raises IdempotencyKeyInUse: then it must not be sent."""
+        try:
+            await self._store.records.submit(Step(transaction, attempt))
+        except IdempotencyKeyInUse:
+            try:
+                await self._store.reads.submit((transaction.merchant_id, transaction.id))
+            except ResourceMissing:
+                # Another process gave the transaction up before we claimed the intent for it.
+                failed = replace(transaction, status=TransactionStatus.FAILED, failure=ABANDONED)
+                await self._resolver.tell(failed)
+            raise
+
+    async def _settle(
+        self, transaction: Transaction, attempt: Attempt, outcome: Outcome
+    ) -> Transaction:
+        """Write the outcome and tell the intent; return what the caller is told.
+
+        While this process was frozen others may have taken the attempt for unanswered. Then the
+        outcome counts as a late answer.
+        """
+        settled, after = settle(transaction, attempt, outcome)
+        if not await self._store.moves.submit(Move(attempt, settled, after)):
+            settled = await self._resolver.take_late_answer(attempt, outcome)
+        elif settled.status in FINAL:
+            await self._resolver.tell(settled)
+        return settled.as_first_answered()
 
     def _new_attempt(
         self, transaction: Transaction, terms: Terms, reservation: Reservation
     ) -> Attempt:
         now = self._clock.now().timestamp()
         trace = reservation.trace
-        timeout_s = self._networks[reservation.network].timeout_s
+        timeout_s = self._networks[reservation.network].rules.timeout_s
         return Attempt(
             id=AttemptId(new_id("att", transaction.merchant_id)),
             merchant_id=transaction.merchant_id,
@@ -232,37 +264,13 @@ class TxnHandlers:
             stan=trace.stan,
             rrn=trace.rrn,
             transmitted_at=trace.transmitted_at,
+            terminal_id=trace.terminal_id,
             deadline=int(now + timeout_s) + 1,
             created=int(now),
             status=AttemptStatus.RECORDED,
         )
 
-    async def _tell(self, transaction: Transaction) -> None:
-        """Tell the intent at once, so that the merchant reads its own write."""
-        try:
-            await self._intents.apply_outcome(transaction)
-        except DomainError as untold:
-            # The same fact travels as an event, which intent_svc applies when it can.
-            LOG.warning(
-                "the intent could not be told",
-                extra={"transaction_id": transaction.id, "reason": untold.reason},
-            )
 
-
-def judge(response: AuthorizationResponse, money: Money) -> Outcome:
-    """Return what the network's answer comes to; whatever is not certain is no answer."""
-    failure = decline.decline(response.response_code)
-    is_whole = response.amount_minor in {None, money.amount_minor}
-    if failure is not None:
-        event = AttemptEvent.DECLINE
-    elif decline.is_approved(response.response_code) and is_whole:
-        event = AttemptEvent.APPROVE
-    else:
-        event = AttemptEvent.NO_ANSWER
-    return Outcome(
-        event,
-        failure,
-        response.response_code,
-        response.approval_code,
-        response.network_trace_id,
-    )
+def _is_unsent(known: Known) -> bool:
+    """Return whether the charge was begun and may go on, since nothing was ever sent for it."""
+    return known.attempt is None and known.transaction.status is TransactionStatus.PENDING

@@ -1,0 +1,58 @@
+"""The card networks' own rules as data: how long to wait, and what to do about a missing answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class InquiryRule(BaseModel):
+    """How a network can be asked what became of an exchange.
+
+    backoff_s: pauses between inquiries; after the last one the exchange is reversed instead.
+    not_found_is_failed_after_s: counted from the attempt's deadline; until then "not found" may
+    only mean that the request is still on its way.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backoff_s: tuple[float, ...] = Field(min_length=1)
+    not_found_is_failed_after_s: float = Field(gt=0)
+
+
+class ReversalRule(BaseModel):
+    """How a reversal advice is repeated until it is acknowledged.
+
+    repeat_s: pauses between repeats; past them it is overdue, and goes on every `then_every_s`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    repeat_s: tuple[float, ...] = Field(min_length=1)
+    then_every_s: float = Field(gt=0)
+
+    def pause_s(self, tries: int) -> float:
+        """Return how long to wait after so many tries, 1 or more."""
+        return self.repeat_s[tries - 1] if tries <= len(self.repeat_s) else self.then_every_s
+
+    def is_overdue(self, tries: int) -> bool:
+        """Return whether a person should look at a reversal that was tried so often."""
+        return tries > len(self.repeat_s)
+
+
+class NetworkRules(BaseModel):
+    """What one network demands and offers. timeout_s: how long an answer may take."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    timeout_s: float = Field(gt=0)
+    inquiry: InquiryRule | None = None
+    reversal: ReversalRule
+
+
+def read_network_rules(file: Path) -> dict[str, NetworkRules]:
+    """Return the rules by network. Raises pydantic.ValidationError, which names the field."""
+    found = yaml.safe_load(file.read_text())
+    return {name: NetworkRules.model_validate(rules) for name, rules in found.items()}

@@ -1,0 +1,70 @@
+"""Works through what is due: reversals to send, transactions for which nothing was ever sent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from chassis.errors import ServiceUnavailable
+from txn_svc.domain.attempt import Attempt
+from txn_svc.domain.transaction import Transaction
+from txn_svc.handlers.attempts import AttemptHandlers
+
+LOG = logging.getLogger(__name__)
+POLL_S = 0.25
+SWEEP_EVERY_S = 5.0
+IN_FLIGHT_MAX = 64
+SWEPT_MAX = 100
+
+
+class ReversalDispatcher:
+    """Sends reversals again and again until they are acknowledged; never gives one up."""
+
+    def __init__(self, handlers: AttemptHandlers) -> None:
+        self._handlers = handlers
+        self._sending: set[asyncio.Task[None]] = set()
+        self._loops: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin to work in the background."""
+        self._loops = [
+            asyncio.create_task(self._send_due(), name="reversals"),
+            asyncio.create_task(self._sweep(), name="never recorded"),
+        ]
+
+    async def stop(self) -> None:
+        """Claim no more and finish what is being sent."""
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, *self._sending, return_exceptions=True)
+
+    async def _send_due(self) -> None:
+        stans_are_held = False
+        while True:
+            try:
+                if not stans_are_held:
+                    await self._handlers.hold_open_stans()
+                    stans_are_held = True
+                free = IN_FLIGHT_MAX - len(self._sending)
+                for exchange in await self._handlers.claim_reversals(free) if free else ():
+                    task = asyncio.create_task(self._send(*exchange), name="reversal")
+                    self._sending.add(task)
+                    task.add_done_callback(self._sending.discard)
+            except ServiceUnavailable:
+                LOG.info("reversals wait for the database")
+            await asyncio.sleep(POLL_S)
+
+    async def _send(self, transaction: Transaction, attempt: Attempt) -> None:
+        try:
+            await self._handlers.send_reversal(transaction, attempt)
+        except ServiceUnavailable:
+            # Nothing is written, so it is sent once more when its lease is over.
+            LOG.warning("a reversal could not be noted", extra={"attempt_id": attempt.id})
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_EVERY_S)
+            try:
+                await self._handlers.give_up_never_recorded(SWEPT_MAX)
+            except ServiceUnavailable:
+                LOG.info("the sweep waits for the database")

@@ -1,0 +1,1 @@
+"""What can be done with transactions and attempts, one function per use case."""

@@ -1,0 +1,298 @@
+"""Attempts whose answer is missing, late or has to be undone: asked about, settled, reversed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+from chassis.clock import Clock
+from chassis.errors import DomainError, Kind, ServiceUnavailable
+from chassis.ids import AttemptId, MerchantId
+from chassis.money import Money
+from txn_svc.clients import IntentClient
+from txn_svc.domain import resolution
+from txn_svc.domain.attempt import Attempt, Message, ReversalReason
+from txn_svc.domain.resolution import AttemptInUnexpectedState
+from txn_svc.domain.transaction import (
+    ABANDONED,
+    FINAL,
+    NO_ANSWER,
+    Outcome,
+    Transaction,
+    TransactionStatus,
+)
+from txn_svc.handlers.answers import judge
+from txn_svc.networks.connection import Elements
+from txn_svc.networks.messages import (
+    AuthorizationResponse,
+    ReversalAdvice,
+    Trace,
+    authorization_response,
+)
+from txn_svc.networks.pool import (
+    CardNetworkUnavailable,
+    NetworkPool,
+    NoAnswer,
+    NotSent,
+    Reservation,
+)
+from txn_svc.store.attempts import AttemptStore
+from txn_svc.store.charges import ChargeStore
+from txn_svc.store.rows import Move
+
+LOG = logging.getLogger(__name__)
+ROUNDS_MAX = 8
+NEVER_RECORDED_AFTER = timedelta(seconds=60)
+NOT_FOUND = "25"  # ISO 8583:1987 DE39, unable to locate the record
+# Acknowledged, or the original was never seen: either way nothing of it stands.
+REVERSAL_ACKNOWLEDGED = frozenset({"00", NOT_FOUND})
+
+Exchange = resolution.Exchange
+Decide = Callable[[Transaction, Attempt], Exchange]
+
+
+class InquiryNotOffered(DomainError):
+    """The network can't be asked what became of an exchange."""
+
+    kind, reason = Kind.INVALID, "INQUIRY_NOT_OFFERED"
+
+    def __init__(self) -> None:
+        super().__init__("This network offers no inquiry.", param="attempt_id")
+
+
+class AttemptHandlers:
+    """The use cases of attempts. networks: by the network's name."""
+
+    def __init__(
+        self,
+        charges: ChargeStore,
+        attempts: AttemptStore,
+        intents: IntentClient,
+        networks: Mapping[str, NetworkPool],
+        clock: Clock,
+    ) -> None:
+        self._charges = charges
+        self._attempts = attempts
+        self._intents = intents
+        self._networks = networks
+        self._clock = clock
+        self._strays: set[asyncio.Task[None]] = set()
+
+    async def hold_open_stans(self) -> None:
+        """Keep the STANs of all open exchanges from being used again."""
+        for network, stan in await self._attempts.open_stans():
+            if network in self._networks:
+                self._networks[network].hold(stan)
+
+    async def inquire(
+        self, merchant_id: str, attempt_id: str
+    ) -> tuple[Outcome | None, AuthorizationResponse | None]:
+        """Ask the network what became of an attempt; no outcome: it knows no such exchange.
+
+        Raises ResourceMissing, AttemptInUnexpectedState, InquiryNotOffered, CardNetworkUnavailable.
+        """
+        _, attempt = await self._change(merchant_id, attempt_id, self._expired("inquired about"))
+        if self._networks[attempt.network].rules.inquiry is None:
+            raise InquiryNotOffered
+        money = Money(attempt.amount_minor, attempt.currency)
+        sent = self._message("0100")
+        with self._networks[attempt.network].reserve() as reservation:
+            try:
+                response = await reservation.inquire(attempt.rrn, money)
+            except (NoAnswer, NotSent):
+                await self._note(attempt, sent)
+                return NO_ANSWER, None
+        got = self._message("0110", response.response_code)
+        await self._note(attempt, sent, got)
+        if response.response_code == NOT_FOUND:
+            return None, response
+        return judge(response, money), response
+
+    async def resolve(
+        self, merchant_id: str, attempt_id: str, judged: Callable[[Money], Outcome]
+    ) -> Attempt:
+        """Settle an attempt without an answer. Raises ResourceMissing, AttemptInUnexpectedState."""
+
+        def decide(transaction: Transaction, attempt: Attempt) -> Exchange:
+            outcome = judged(Money(attempt.amount_minor, attempt.currency))
+            return resolution.resolve(transaction, attempt, outcome)
+
+        await self._change(merchant_id, attempt_id, self._expired("resolved"))
+        _, attempt = await self._change(merchant_id, attempt_id, decide)
+        return attempt
+
+    async def reverse(self, merchant_id: str, attempt_id: str, reason: ReversalReason) -> Attempt:
+        """Let an attempt be undone. Raises ResourceMissing, AttemptInUnexpectedState."""
+        await self._change(merchant_id, attempt_id, self._expired("reversed"))
+        _, attempt = await self._change(
+            merchant_id,
+            attempt_id,
+            lambda transaction, attempt: (
+                transaction,
+                resolution.begin_reversal(attempt, reason),
+            ),
+        )
+        return attempt
+
+    async def take_late_answer(self, attempt: Attempt, outcome: Outcome) -> Transaction:
+        """Take an answer that nobody waits for any more; return the transaction as it stands."""
+        transaction, _ = await self._change(
+            attempt.merchant_id,
+            attempt.id,
+            lambda transaction, attempt: resolution.take_late_answer(transaction, attempt, outcome),
+        )
+        return transaction
+
+    def take_stray(self, network: str, elements: Elements) -> None:
+        """Take a reply that answers nothing that waits, without making the connection wait."""
+        task = asyncio.create_task(self._take_stray(network, elements), name="stray reply")
+        self._strays.add(task)
+        task.add_done_callback(self._strays.discard)
+
+    async def send_reversal(self, transaction: Transaction, attempt: Attempt) -> None:
+        """Send the advice of a claimed reversal once, and write down what came of it."""
+        try:
+            reservation = self._networks[attempt.network].reserve()
+        except CardNetworkUnavailable:
+            LOG.info("a reversal waits for its network", extra={"attempt_id": attempt.id})
+            return  # its lease brings it back
+        with reservation:
+            if attempt.reversal is not None and attempt.reversal.stan is None:
+                trace = reservation.trace
+                named = resolution.address_reversal(
+                    attempt, trace.stan, trace.transmitted_at, trace.terminal_id
+                )
+                if not await self._charges.moves.submit(Move(attempt, transaction, named)):
+                    return  # something else happened to it; what is still to do comes back
+                attempt = named
+            await self._advise(reservation, attempt)
+
+    async def give_up_never_recorded(self, limit: int) -> int:
+        """Fail transactions for which nothing was ever sent; return how many were looked at."""
+        before = self._clock.now() - NEVER_RECORDED_AFTER
+        found = await self._attempts.never_recorded(before, limit)
+        for transaction in found:
+            try:
+                terms = await self._intents.look_up(
+                    transaction.merchant_id, transaction.mode, transaction.payment_intent_id
+                )
+            except DomainError as refused:
+                if refused.kind is not Kind.NOT_FOUND:
+                    return 0
+                await self._charges.abandonments.submit((transaction.merchant_id, transaction.id))
+                continue
+            failed = replace(
+                transaction,
+                amount_minor=terms.amount_minor,
+                currency=terms.currency,
+                status=TransactionStatus.FAILED,
+                failure=ABANDONED,
+            )
+            if await self._attempts.give_up(failed):
+                await self.tell(failed)
+        return len(found)
+
+    async def claim_reversals(self, limit: int) -> list[Exchange]:
+        """Return reversals that are due, for this process to send."""
+        return await self._attempts.claim_reversals(limit)
+
+    async def tell(self, transaction: Transaction) -> None:
+        """Tell the intent what became of a transaction, so that a merchant reads its own write."""
+        try:
+            await self._intents.apply_outcome(transaction)
+        except DomainError as untold:
+            # The same fact travels as an event, which intent_svc applies when it can.
+            LOG.warning(
+                "the intent could not be told",
+                extra={"transaction_id": transaction.id, "reason": untold.reason},
+            )
+
+    async def _advise(self, reservation: Reservation, attempt: Attempt) -> None:
+        reversal = attempt.reversal
+        if reversal is None or not (
+            reversal.stan and reversal.transmitted_at and reversal.terminal_id
+        ):
+            raise AttemptInUnexpectedState(attempt, "advised to be reversed")
+        trace = Trace(reversal.transmitted_at, reversal.stan, attempt.rrn, reversal.terminal_id)
+        original = Trace(attempt.transmitted_at, attempt.stan, attempt.rrn, attempt.terminal_id)
+        money = Money(attempt.amount_minor, attempt.currency)
+        advice = ReversalAdvice(trace, original, money, reversal.reason, reversal.tries > 0)
+        sent = self._message(advice.mti)
+        try:
+            code = await reservation.reverse(advice)
+        except (NoAnswer, NotSent):
+            messages: tuple[Message, ...] = (sent,)
+            code = ""
+        else:
+            messages = (sent, self._message("0430", code))
+        await self._change(attempt.merchant_id, attempt.id, self._after_advice(code, messages))
+
+    def _after_advice(self, code: str, messages: tuple[Message, ...]) -> Decide:
+        def decide(transaction: Transaction, attempt: Attempt) -> Exchange:
+            if code in REVERSAL_ACKNOWLEDGED:
+                return resolution.acknowledge_reversal(transaction, attempt, *messages)
+            rule = self._networks[attempt.network].rules.reversal
+            now = self._clock.now().timestamp()
+            return transaction, resolution.retry_reversal(attempt, rule, now, *messages)
+
+        return decide
+
+    async def _take_stray(self, network: str, elements: Elements) -> None:
+        mti, rrn = elements.get("t", ""), elements.get("37", "").strip()
+        found = await self._attempts.by_rrn(network, rrn)
+        if found is None or mti not in {"0110", "0410", "0430"}:
+            return  # it is kept and counted where it came in
+        _, attempt = found
+        code = elements.get("39", "")
+        got = self._message(mti, code)
+        if mti == "0110":
+            if elements.get("3", "").startswith("31"):
+                await self._note(attempt, got)
+                return
+            money = Money(attempt.amount_minor, attempt.currency)
+            outcome = judge(authorization_response(elements), money, got)
+            await self.take_late_answer(attempt, outcome)
+        elif attempt.reversal is not None and code in REVERSAL_ACKNOWLEDGED:
+            await self._change(attempt.merchant_id, attempt.id, self._after_advice(code, (got,)))
+        else:
+            await self._note(attempt, got)
+
+    async def _note(self, attempt: Attempt, *messages: Message) -> None:
+        await self._change(
+            attempt.merchant_id,
+            attempt.id,
+            lambda transaction, attempt: (transaction, resolution.note(attempt, *messages)),
+        )
+
+    def _expired(self, wish: str) -> Decide:
+        now = self._clock.now().timestamp()
+        return lambda transaction, attempt: resolution.expire(transaction, attempt, now, wish)
+
+    async def _change(self, merchant_id: str, attempt_id: str, decide: Decide) -> Exchange:
+        """Decide on the attempt as it is and write it; on what others wrote meanwhile, again."""
+        for _ in range(ROUNDS_MAX):
+            transaction, was = await self._attempts.reads.submit(
+                (MerchantId(merchant_id), AttemptId(attempt_id))
+            )
+            changed, attempt = decide(transaction, was)
+            if attempt is was:
+                return changed, attempt
+            if await self._charges.moves.submit(Move(was, changed, attempt)):
+                await self._settled(transaction, changed, attempt)
+                return changed, attempt
+        raise ServiceUnavailable("Others change this attempt all the time. Repeat the request.")
+
+    async def _settled(self, was: Transaction, transaction: Transaction, attempt: Attempt) -> None:
+        is_open = attempt.status in resolution.OPEN
+        if not is_open and (attempt.reversal is None or resolution.is_undone(attempt)):
+            self._networks[attempt.network].let_go(attempt.stan)
+        if transaction.status in FINAL and was.status not in FINAL:
+            await self.tell(transaction)
+
+    def _message(self, mti: str, response_code: str | None = None) -> Message:
+        """Return a message as evidence: one without a response code is one that we sent."""
+        at = int(self._clock.now().timestamp())
+        return Message(mti, is_sent=response_code is None, at=at, response_code=response_code)

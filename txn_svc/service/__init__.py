@@ -1,0 +1,1 @@
+"""gRPC in: public transactions, and attempts as reconciliation resolves them."""

@@ -1,0 +1,107 @@
+"""Attempts in PostgreSQL as those who resolve them see them: one by one, and what is due."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from chassis.batching import Coalescer
+from chassis.clock import Clock
+from chassis.database import Database
+from chassis.errors import DomainError, ResourceMissing
+from chassis.ids import AttemptId, MerchantId, new_id
+from txn_svc.domain.attempt import Attempt
+from txn_svc.domain.transaction import Transaction
+from txn_svc.messages import abandoned_event
+from txn_svc.store.rows import attempt_of, transaction_of
+from txn_svc.store.statements import (
+    CLAIM_REVERSALS,
+    GIVE_UP,
+    LOCK,
+    NEVER_RECORDED,
+    OPEN_STANS,
+    READ_ATTEMPT,
+    READ_BY_RRN,
+)
+
+LEASE = timedelta(seconds=90)  # longer than a network may take to answer
+
+Owned = tuple[MerchantId, AttemptId]
+Exchange = tuple[Transaction, Attempt]
+
+
+class AttemptStore:
+    """Finds attempts that need something done; changes of them are moves of the charge store."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self.reads: Coalescer[Owned, Exchange] = Coalescer("txn.attempt", self._read)
+
+    async def by_rrn(self, network: str, rrn: str) -> Exchange | None:
+        """Return the exchange that a network's reply is about."""
+        for row in await self._database.fetch(READ_BY_RRN, network=network, rrn=rrn):
+            return _exchange(row)
+        return None
+
+    async def claim_reversals(self, limit: int) -> list[Exchange]:
+        """Return exchanges whose reversal is due; they are this process's until a lease is over."""
+        now = self._clock.now()
+        rows = await self._database.fetch(
+            CLAIM_REVERSALS, now=now, limit=limit, lease_until=now + LEASE
+        )
+        return [_exchange(row) for row in rows]
+
+    async def open_stans(self) -> list[tuple[str, str]]:
+        """Return network and STAN of every exchange that is not over."""
+        return [(row["network"], row["stan"]) for row in await self._database.fetch(OPEN_STANS)]
+
+    async def never_recorded(self, before: datetime, limit: int) -> list[Transaction]:
+        """Return transactions begun before then for which nothing was ever to be sent."""
+        rows = await self._database.fetch(NEVER_RECORDED, before=before, limit=limit)
+        return [transaction_of(row) for row in rows]
+
+    async def give_up(self, failed: Transaction) -> bool:
+        """Write a transaction as failed, with its event, unless an attempt was recorded for it."""
+        if failed.failure is None:
+            raise ValueError("a transaction is given up for a reason")
+        event_id = new_id("evt", failed.merchant_id)
+        event = abandoned_event(failed, event_id, int(self._clock.now().timestamp()))
+        key = {"merchant_id": failed.merchant_id, "id": failed.id}
+        async with self._database.transaction() as tx:
+            # The lock comes first, so that the next statement sees an attempt recorded meanwhile.
+            await tx.execute(sa.text(LOCK), key)
+            given_up = await tx.execute(
+                sa.text(GIVE_UP),
+                {
+                    **key,
+                    "amount_minor": failed.amount_minor,
+                    "currency": failed.currency,
+                    "failure_code": failed.failure.code,
+                    "failure_message": failed.failure.message,
+                    "payment_intent_id": failed.payment_intent_id,
+                    "event_id": event_id,
+                    "event": event.SerializeToString(),
+                },
+            )
+            return given_up.first() is not None
+
+    async def _read(self, items: Sequence[Owned]) -> list[Exchange | DomainError]:
+        rows = await self._database.run_batch(
+            READ_ATTEMPT, [{"merchant_id": owner, "id": id_} for owner, id_ in sorted(set(items))]
+        )
+        found = {(e[1].merchant_id, e[1].id): e for e in map(_exchange, rows)}
+        return [
+            found.get(item) or ResourceMissing("No such attempt.", param="attempt_id")
+            for item in items
+        ]
+
+
+def _exchange(row: Any) -> Exchange:
+    attempt = attempt_of(row)
+    if attempt is None:
+        raise LookupError(row["id"])
+    return transaction_of(row), attempt

@@ -1,0 +1,180 @@
+"""Transactions and attempts as rows: what statements take as items, and what they return."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from chassis import spans
+from txn_svc.domain.attempt import (
+    CAME_FROM,
+    Attempt,
+    AttemptStatus,
+    Message,
+    Reversal,
+    ReversalReason,
+    ReversalStatus,
+)
+from txn_svc.domain.transaction import Failure, KeptCard, Transaction, TransactionStatus
+
+Item = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A transaction and its new attempt as they are to be written, and the span that wants it."""
+
+    transaction: Transaction
+    attempt: Attempt
+    traceparent: str | None = field(default_factory=spans.traceparent)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An attempt as it was decided on, it and its transaction as they shall be, and the span."""
+
+    was: Attempt
+    transaction: Transaction
+    attempt: Attempt
+    traceparent: str | None = field(default_factory=spans.traceparent)
+
+
+def attempt_item(attempt: Attempt) -> Item:
+    """Return a new attempt as an item of RECORD, without its event."""
+    return {
+        "merchant_id": attempt.merchant_id,
+        "id": attempt.id,
+        "transaction_id": attempt.transaction_id,
+        "payment_intent_id": attempt.payment_intent_id,
+        "network": attempt.network,
+        "amount_minor": attempt.amount_minor,
+        "currency": attempt.currency,
+        "stan": attempt.stan,
+        "rrn": attempt.rrn,
+        "transmitted_at": attempt.transmitted_at,
+        "terminal_id": attempt.terminal_id,
+        "deadline": attempt.deadline,
+        "created": attempt.created,
+    }
+
+
+def move_item(transaction: Transaction, attempt: Attempt) -> Item:
+    """Return a changed pair as an item of MOVE, without its event."""
+    failure = transaction.failure or Failure("", "")
+    return {
+        "merchant_id": attempt.merchant_id,
+        "id": attempt.id,
+        "transaction_id": attempt.transaction_id,
+        "payment_intent_id": attempt.payment_intent_id,
+        "attempt_status": attempt.status,
+        "came_from": [*CAME_FROM[attempt.status], attempt.status],
+        "response_code": attempt.response_code,
+        "approval_code": attempt.approval_code,
+        "network_trace_id": attempt.network_trace_id,
+        "messages": [_message_item(message) for message in attempt.messages],
+        "version": attempt.version,
+        **_reversal_item(attempt.reversal),
+        "amount_minor": transaction.amount_minor,
+        "currency": transaction.currency,
+        "status": transaction.status,
+        "answered_as": transaction.answered_as,
+        "failure_code": failure.code or None,
+        "failure_decline_code": failure.decline_code,
+        "failure_message": failure.message or None,
+    }
+
+
+def transaction_of(row: Any) -> Transaction:
+    """Return the transaction of a row; what it does not say yet, its attempt says."""
+    failure = None
+    if row["failure_code"] is not None:
+        failure = Failure(row["failure_code"], row["failure_message"], row["failure_decline_code"])
+    attempt = row["attempt"] or {}
+    answered_as = row["answered_as"]
+    return Transaction(
+        id=row["id"],
+        merchant_id=row["merchant_id"],
+        mode=row["mode"],
+        payment_intent_id=row["payment_intent_id"],
+        card=KeptCard(
+            row["card_brand"], row["card_last4"], row["card_exp_month"], row["card_exp_year"]
+        ),
+        created=int(row["created"].timestamp()),
+        status=TransactionStatus(row["status"]),
+        amount_minor=row["amount_minor"] or attempt.get("amount_minor"),
+        currency=row["currency"] or attempt.get("currency"),
+        failure=failure,
+        answered_as=TransactionStatus(answered_as) if answered_as is not None else None,
+    )
+
+
+def attempt_of(row: Any) -> Attempt | None:
+    """Return the attempt of a row, which has it as JSON, or None without one."""
+    found = row["attempt"]
+    if found is None:
+        return None
+    return Attempt(
+        id=found["id"],
+        merchant_id=found["merchant_id"],
+        transaction_id=found["transaction_id"],
+        payment_intent_id=found["payment_intent_id"],
+        network=found["network"],
+        amount_minor=found["amount_minor"],
+        currency=found["currency"],
+        stan=found["stan"],
+        rrn=found["rrn"],
+        transmitted_at=found["transmitted_at"],
+        terminal_id=found["terminal_id"],
+        deadline=int(_seconds(found["deadline"])),
+        created=int(_seconds(found["created"])),
+        status=AttemptStatus(found["status"]),
+        response_code=found["response_code"],
+        approval_code=found["approval_code"],
+        network_trace_id=found["network_trace_id"],
+        reversal=_reversal_of(found),
+        messages=tuple(
+            Message(said["mti"], said["is_sent"], said["at"], said.get("response_code"))
+            for said in found["messages"]
+        ),
+        version=found["version"],
+    )
+
+
+def _message_item(message: Message) -> Item:
+    item: Item = {"mti": message.mti, "is_sent": message.is_sent, "at": message.at}
+    if message.response_code is not None:
+        item["response_code"] = message.response_code
+    return item
+
+
+def _reversal_item(reversal: Reversal | None) -> Item:
+    if reversal is None:
+        return {"reversal_tries": 0}
+    return {
+        "reversal": reversal.status,
+        "reversal_reason": reversal.reason,
+        "reversal_due": reversal.due,
+        "reversal_tries": reversal.tries,
+        "reversal_stan": reversal.stan,
+        "reversal_transmitted_at": reversal.transmitted_at,
+        "reversal_terminal_id": reversal.terminal_id,
+    }
+
+
+def _reversal_of(found: dict[str, Any]) -> Reversal | None:
+    if found["reversal"] is None:
+        return None
+    return Reversal(
+        reason=ReversalReason(found["reversal_reason"]),
+        due=_seconds(found["reversal_due"]),
+        status=ReversalStatus(found["reversal"]),
+        tries=found["reversal_tries"],
+        stan=found["reversal_stan"],
+        transmitted_at=found["reversal_transmitted_at"],
+        terminal_id=found["reversal_terminal_id"],
+    )
+
+
+def _seconds(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()

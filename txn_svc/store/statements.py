@@ -1,0 +1,186 @@
+"""The SQL of txn_svc: most statements read a set of items as JSON from `%(items)s`."""
+
+from __future__ import annotations
+
+BEGIN = """
+insert into transactions (merchant_id, id, mode, payment_intent_id, idempotency_key, request_hash,
+    status, card_brand, card_last4, card_exp_month, card_exp_year, created)
+select merchant_id, id, mode, payment_intent_id, key, decode(request_hash, 'base64'),
+    'pending', card_brand, card_last4, card_exp_month, card_exp_year, to_timestamp(created)
+from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(
+    merchant_id text, id text, mode text, payment_intent_id text, key text, request_hash text,
+    card_brand text, card_last4 text, card_exp_month smallint, card_exp_year smallint,
+    created bigint)
+on conflict (merchant_id, mode, idempotency_key) do nothing
+returning id
+"""
+
+READ_BY_KEY = """
+select t.*, to_jsonb(a) as attempt
+from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(merchant_id text, mode text, key text)
+join transactions t on t.merchant_id = item.merchant_id and t.mode = item.mode
+    and t.idempotency_key = item.key
+left join attempts a on a.merchant_id = t.merchant_id and a.transaction_id = t.id
+"""
+
+READ = """
+select t.*, to_jsonb(a) as attempt
+from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(merchant_id text, id text)
+join transactions t using (merchant_id, id)
+left join attempts a on a.merchant_id = t.merchant_id and a.transaction_id = t.id
+"""
+
+READ_ATTEMPT = """
+select t.*, to_jsonb(a) as attempt
+from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(merchant_id text, id text)
+cross join lateral (
+    select a.* from attempts a where a.merchant_id = item.merchant_id and a.id = item.id limit 1
+) a
+join transactions t on t.merchant_id = a.merchant_id and t.id = a.transaction_id
+"""
+
+READ_BY_RRN = """
+select t.*, to_jsonb(a) as attempt
+from attempts a join transactions t on t.merchant_id = a.merchant_id and t.id = a.transaction_id
+where a.network = %(network)s and a.rrn = %(rrn)s
+"""
+
+ABANDON = """
+delete from transactions t
+using jsonb_to_recordset(cast(%(items)s as jsonb)) as item(merchant_id text, id text)
+where t.merchant_id = item.merchant_id and t.id = item.id
+    and t.status = 'pending' and (
+        select count(*) from attempts a
+        where a.merchant_id = t.merchant_id and a.transaction_id = t.id
+    ) = 0
+"""
+
+RECORD = """
+with item as (
+    select * from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(
+        merchant_id text, id text, transaction_id text, payment_intent_id text, network text,
+        amount_minor integer, currency text, stan text, rrn text, transmitted_at text,
+        terminal_id text, deadline bigint, created bigint, event_id text, event text,
+        traceparent text)
+), held as (
+    select item.* from item cross join lateral (
+        select from transactions t
+        where t.merchant_id = item.merchant_id and t.id = item.transaction_id
+            and t.status = 'pending'
+        for share  -- whoever gives the transaction up waits, or has been waited for
+    ) pending
+), attempt as (
+    insert into attempts (merchant_id, id, transaction_id, payment_intent_id, network, status,
+        amount_minor, currency, stan, rrn, transmitted_at, terminal_id, deadline, version,
+        created)
+    select merchant_id, id, transaction_id, payment_intent_id, network, 'recorded',
+        amount_minor, currency, stan, rrn, transmitted_at, terminal_id, to_timestamp(deadline), 1,
+        to_timestamp(created)
+    from held
+    on conflict (merchant_id, transaction_id) do nothing
+    returning id
+), event as (
+    insert into outbox (id, aggregatetype, aggregateid, type, payload, traceparent)
+    select event_id, 'attempt', payment_intent_id, 'attempt.recorded', decode(event, 'base64'),
+        traceparent
+    from held join attempt using (id)
+)
+select id from attempt
+"""
+
+MOVE = """
+with item as (
+    select * from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(
+        merchant_id text, id text, transaction_id text, payment_intent_id text,
+        attempt_status text, came_from text[], response_code text, approval_code text,
+        network_trace_id text, messages jsonb, version integer,
+        reversal text, reversal_reason text, reversal_due double precision,
+        reversal_tries integer, reversal_stan text, reversal_transmitted_at text,
+        reversal_terminal_id text,
+        amount_minor integer, currency text, status text, answered_as text,
+        failure_code text, failure_decline_code text, failure_message text,
+        event_id text, event_type text, event text, traceparent text)
+), moved as (
+    update attempts a set
+        status = item.attempt_status, response_code = item.response_code,
+        approval_code = item.approval_code, network_trace_id = item.network_trace_id,
+        messages = item.messages, version = item.version,
+        reversal = item.reversal, reversal_reason = item.reversal_reason,
+        reversal_due = to_timestamp(item.reversal_due), reversal_tries = item.reversal_tries,
+        reversal_stan = item.reversal_stan,
+        reversal_transmitted_at = item.reversal_transmitted_at,
+        reversal_terminal_id = item.reversal_terminal_id
+    from item
+    where a.merchant_id = item.merchant_id and a.id = item.id
+        and a.version = item.version - 1 and a.status = any(item.came_from)
+    returning item.*
+), transaction as (
+    update transactions t set
+        amount_minor = moved.amount_minor, currency = moved.currency,
+        status = moved.status, answered_as = moved.answered_as,
+        failure_code = moved.failure_code,
+        failure_decline_code = moved.failure_decline_code,
+        failure_message = moved.failure_message
+    from moved
+    where t.merchant_id = moved.merchant_id and t.id = moved.transaction_id
+        and t.status is distinct from moved.status
+), event as (
+    insert into outbox (id, aggregatetype, aggregateid, type, payload, traceparent)
+    select event_id, 'attempt', payment_intent_id, event_type, decode(event, 'base64'), traceparent
+    from moved where event_id is not null
+)
+select id from moved
+"""
+
+CLAIM_REVERSALS = """
+with due as (
+    select merchant_id, id from attempts
+    where reversal in ('pending', 'overdue') and reversal_due <= %(now)s
+    order by reversal_due
+    limit %(limit)s
+    for update skip locked
+), claimed as (
+    update attempts a set reversal_due = %(lease_until)s
+    from due where a.merchant_id = due.merchant_id and a.id = due.id
+    returning a.*
+)
+select t.*, to_jsonb(c) as attempt
+from claimed c join transactions t on t.merchant_id = c.merchant_id and t.id = c.transaction_id
+"""
+
+OPEN_STANS = """
+select network, stan from attempts
+where status in ('recorded', 'timeout') or reversal in ('pending', 'overdue')
+"""
+
+NEVER_RECORDED = """
+select t.*, null as attempt from transactions t
+where t.answered_as is null and t.created <= %(before)s and (
+    select count(*) from attempts a
+    where a.merchant_id = t.merchant_id and a.transaction_id = t.id
+) = 0
+order by t.created
+limit %(limit)s
+"""
+
+LOCK = """
+select from transactions
+where merchant_id = :merchant_id and id = :id and status = 'pending'
+for update
+"""
+
+GIVE_UP = """
+with given_up as (
+    update transactions t set
+        amount_minor = :amount_minor, currency = :currency, status = 'failed',
+        answered_as = 'failed', failure_code = :failure_code, failure_message = :failure_message
+    where t.merchant_id = :merchant_id and t.id = :id and t.status = 'pending' and (
+        select count(*) from attempts a
+        where a.merchant_id = t.merchant_id and a.transaction_id = t.id
+    ) = 0
+    returning t.id
+)
+insert into outbox (id, aggregatetype, aggregateid, type, payload)
+select :event_id, 'attempt', :payment_intent_id, 'transaction.abandoned', :event from given_up
+returning id
+"""
