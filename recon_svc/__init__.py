@@ -1,1 +1,1 @@
-"""Reconciliation with the card networks' own books; not built yet."""
+"""Unknown outcomes and the card networks' own books. Knows no messages of a card network."""

@@ -25,14 +25,12 @@ PORTS = (
     "collector",
     *(
         f"{name}{kind}"
-        for name in ("authz", "intent", "txn", "webhook")
+        for name in ("authz", "intent", "txn", "recon", "webhook")
         for kind in ("", "_metrics")
     ),
-    *("authz", "intent", "txn", "webhook"),
-    *("authz_metrics", "intent_metrics", "txn_metrics", "webhook_metrics"),
     *("visa_sim", "visa_sim_admin", "mastercard_sim", "mastercard_sim_admin"),
 )
-ROLES = ("postgres", "edge", "intent", "txn", "webhook", "debezium")
+ROLES = ("postgres", "edge", "intent", "txn", "recon", "webhook", "debezium")
 
 
 @dataclass(frozen=True, slots=True)

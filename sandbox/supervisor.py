@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sandbox.process import Process, Spec, created_at, end_leftovers
 from sandbox.state import StateDir
-from sandbox.topology import NETWORKS, SERVICES, Topology, topology
+from sandbox.topology import DATABASES, NETWORKS, SERVICES, Topology, topology
 
 LOG = logging.getLogger("sandbox")
 
@@ -64,7 +64,7 @@ class Supervisor:
 
     async def _start_services(self, postgres: Process) -> None:
         await postgres.healthy()
-        await self._parts.postgres.create_databases(["edge", "intent", "txn", "webhook"])
+        await self._parts.postgres.create_databases(list(DATABASES.values()))
         self._step_to("starting the services and Envoy")
         services = [await self._run(self._parts.service(name)) for name in SERVICES]
         await self._run(self._parts.envoy())
@@ -88,7 +88,8 @@ class Supervisor:
         by_name = {process.spec.name: process for process in self._processes}
         for group in (
             ("envoy",),
-            ("authz", "webhook_svc", "txn_svc"),
+            ("authz", "webhook_svc", "recon_svc"),
+            ("txn_svc",),
             ("intent_svc", "connect", *NETWORKS),
             ("kafka", "postgres"),
         ):

@@ -26,9 +26,17 @@ SERVICES: dict[str, tuple[str, str]] = {  # process name → service name, modul
     "authz": ("authz", "edge.authz"),
     "intent_svc": ("intent", "intent_svc"),
     "txn_svc": ("txn", "txn_svc"),
+    "recon_svc": ("recon", "recon_svc"),
     "webhook_svc": ("webhook", "webhook_svc"),
 }
-DATABASES = {"authz": "edge", "intent": "intent", "txn": "txn", "webhook": "webhook"}
+DATABASES = {
+    "authz": "edge",
+    "intent": "intent",
+    "txn": "txn",
+    "recon": "recon",
+    "webhook": "webhook",
+}
+NETWORKS_FILE = ROOT / "sandbox" / "networks.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +159,9 @@ class Topology:
                 "REQUEST_KEY_FILE": tls / "request.key",
                 "INTENT_ADDRESS": self.address("intent"),
                 "NETWORKS": json.dumps({name: [self.address(name)] for name in NETWORKS}),
-                "NETWORK_TIMEOUT_S": NETWORK_TIMEOUT_S,
+                "NETWORKS_FILE": NETWORKS_FILE,
             },
+            "recon": {"TXN_ADDRESS": self.address("txn"), "NETWORKS_FILE": NETWORKS_FILE},
             "webhook": {
                 "MASTER_KEY_FILE": tls / "master.key",
                 "ALLOW_PRIVATE_ADDRESSES": "true",

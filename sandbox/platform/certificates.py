@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-NAMES = ("edge", "authz", "intent", "txn", "webhook", "collector", "operator")
+NAMES = ("edge", "authz", "intent", "txn", "recon", "webhook", "collector", "operator")
 LIFETIME = timedelta(days=365)
 KEY_ID = "edge-1"
 

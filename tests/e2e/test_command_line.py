@@ -22,11 +22,11 @@ def test_status_says_where_everything_is(mesh: Mesh) -> None:
     assert status["edge_url"].startswith("https://localhost:")
     assert Path(status["ca_file"]).is_relative_to(mesh.state_dir)
     assert status["state_dir"] == str(mesh.state_dir)
-    assert set(status["databases"]) == {"edge", "intent", "txn", "webhook"}
+    assert set(status["databases"]) == {"edge", "intent", "txn", "recon", "webhook"}
     assert set(status["networks"]) == {"visa_sim", "mastercard_sim"}
     assert {row["name"] for row in status["processes"]} == {
         *("postgres", "kafka", "connect", "envoy", "visa_sim", "mastercard_sim"),
-        *("authz", "intent_svc", "txn_svc", "webhook_svc"),
+        *("authz", "intent_svc", "txn_svc", "recon_svc", "webhook_svc"),
     }
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import grpc
 from paymesh.txn.v1 import attempt_service_pb2, attempt_service_pb2_grpc
 
 from chassis.errors import ParameterInvalid, ParameterMissing
+from chassis.identity import Context
 from chassis.money import Money
 from txn_svc.domain.attempt import AttemptEvent, ReversalReason
 from txn_svc.domain.transaction import NEVER_RECEIVED, Outcome
@@ -15,8 +13,6 @@ from txn_svc.handlers.answers import judge
 from txn_svc.handlers.attempts import AttemptHandlers
 from txn_svc.messages import attempt_message
 from txn_svc.networks.messages import AuthorizationResponse
-
-Context = grpc.aio.ServicerContext[Any, Any]
 
 _INQUIRY = attempt_service_pb2.InquiryOutcomeEnum
 _RESOLUTION = attempt_service_pb2.ResolutionEnum

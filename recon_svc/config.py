@@ -1,0 +1,16 @@
+"""Configuration of recon_svc."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chassis.config import ServiceSettings
+
+
+class ReconSettings(ServiceSettings):
+    """What recon_svc reads from the environment besides the common variables."""
+
+    txn_address: str
+    """Where txn_svc serves gRPC, "host:port"."""
+    networks_file: Path
+    """The networks' own rules, YAML; see chassis/networks.py."""

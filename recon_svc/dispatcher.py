@@ -1,0 +1,82 @@
+"""Works through the attempts about which something is to be done, many at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from opentelemetry import metrics
+
+from chassis.clock import Clock
+from chassis.errors import ServiceUnavailable
+from recon_svc.handlers import ResolutionHandlers
+from recon_svc.store.attempts import AttemptStore, Claim
+
+LOG = logging.getLogger(__name__)
+POLL_S = 0.2
+MEASURE_EVERY_S = 5.0
+IN_FLIGHT_MAX = 64
+
+_meter = metrics.get_meter("paymesh")
+unresolved = _meter.create_gauge(
+    "paymesh_unresolved_attempts",
+    unit="{attempt}",
+    description="Attempts past their deadline whose outcome is not known.",
+)
+oldest_unresolved = _meter.create_gauge(
+    "paymesh_oldest_unresolved_attempt",
+    unit="s",
+    description="How long the oldest of them is past its deadline.",
+)
+
+
+class ResolutionDispatcher:
+    """Claims what is due and has it resolved; what a crashed process claimed comes back."""
+
+    def __init__(self, handlers: ResolutionHandlers, store: AttemptStore, clock: Clock) -> None:
+        self._handlers = handlers
+        self._store = store
+        self._clock = clock
+        self._resolving: set[asyncio.Task[None]] = set()
+        self._loops: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin to work in the background."""
+        self._loops = [
+            asyncio.create_task(self._work(), name="resolutions"),
+            asyncio.create_task(self._measure(), name="unresolved"),
+        ]
+
+    async def stop(self) -> None:
+        """Claim no more and finish what was claimed."""
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, *self._resolving, return_exceptions=True)
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                free = IN_FLIGHT_MAX - len(self._resolving)
+                for claim in await self._handlers.claim(free) if free else ():
+                    task = asyncio.create_task(self._resolve(claim), name="resolution")
+                    self._resolving.add(task)
+                    task.add_done_callback(self._resolving.discard)
+            except ServiceUnavailable:
+                LOG.info("resolutions wait for the database")
+            await asyncio.sleep(POLL_S)
+
+    async def _resolve(self, claim: Claim) -> None:
+        try:
+            await self._handlers.resolve(claim)
+        except ServiceUnavailable:
+            LOG.warning("a step was not noted", extra={"attempt_id": claim.attempt.id})
+
+    async def _measure(self) -> None:
+        while True:
+            try:
+                number, age_s = await self._store.unresolved(self._clock.now())
+                unresolved.set(number)
+                oldest_unresolved.set(age_s)
+            except ServiceUnavailable:
+                LOG.info("what is unresolved can't be counted")
+            await asyncio.sleep(MEASURE_EVERY_S)

@@ -1,0 +1,7 @@
+"""Runs the migrations of recon_svc."""
+
+from __future__ import annotations
+
+from chassis.database import run_migrations
+
+run_migrations()

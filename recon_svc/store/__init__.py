@@ -1,0 +1,1 @@
+"""Attempts as reconciliation keeps them, in PostgreSQL."""
