@@ -52,6 +52,11 @@ def up(state: StateDir, progress: Callable[[str], None]) -> dict[str, Any]:
     if is_running(state):
         return running(state)
     state.logs.mkdir(parents=True, exist_ok=True)
+    if not state.is_of_this_version():
+        raise SandboxFailed(
+            f"the data in {state.path} are of another version of paymesh; remove that folder, "
+            "which holds simulated payments only, and start again"
+        )
     with (state.logs / "supervisor.log").open("ab") as log:
         supervisor = subprocess.Popen(
             [sys.executable, "-m", "sandbox.supervisor", str(state.path)],

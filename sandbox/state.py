@@ -81,6 +81,16 @@ class StateDir:
         file.write_text(json.dumps(ports, indent=1))
         return ports
 
+    def is_of_this_version(self) -> bool:
+        """Return whether the data here are of this version of the tables; a new folder becomes so.
+
+        Nothing has shipped, so a migration may change, and data of another version are of no use.
+        """
+        file = self.path / "version"
+        if not (self.path / "postgres").exists():
+            file.write_text(_version())
+        return file.exists() and file.read_text() == _version()
+
     def passwords(self) -> dict[str, str]:
         """Return the database passwords by role, made once."""
         file = self.path / "passwords.json"
@@ -89,6 +99,14 @@ class StateDir:
             file.write_text(json.dumps({role: secrets.token_hex(16) for role in ROLES}))
         passwords: dict[str, str] = json.loads(file.read_text())
         return passwords
+
+
+def _version() -> str:
+    digest = hashlib.sha256(repr(ROLES).encode())
+    for migration in sorted(ROOT.glob("**/migrations/versions/*.py")):
+        if ".venv" not in migration.parts:
+            digest.update(migration.read_bytes())
+    return digest.hexdigest()
 
 
 def default_state_dir() -> Path:
