@@ -23,7 +23,9 @@ from sandbox.state import StateDir, default_state_dir
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 merchant_app = typer.Typer(no_args_is_help=True, help="Take merchants on, revoke their keys.")
-networks_app = typer.Typer(no_args_is_help=True, help="Look at the simulated card networks.")
+networks_app = typer.Typer(
+    no_args_is_help=True, help="Look at the simulated card networks, let them clear."
+)
 app.add_typer(merchant_app, name="merchant")
 app.add_typer(networks_app, name="networks")
 
@@ -196,6 +198,28 @@ def networks_ledger(state_dir: StateOption = None, *, as_json: JsonOption = Fals
             flags = [str(row[field]) for field in ("amount", "approved", "reversed")]
             table.add_row(name, row["rrn"], row["card"], *flags, seen)
     console.print(table)
+
+
+@networks_app.command("clear")
+def networks_clear(state_dir: StateOption = None, *, as_json: JsonOption = False) -> None:
+    """Let both networks write a clearing file of what they did not present before."""
+    found = _running(_state(state_dir))
+    files = {name: _clear(network["admin"]) for name, network in found["networks"].items()}
+    if as_json:
+        typer.echo(json.dumps(files))
+        return
+    table = Table("network", "file", "lines", "totals")
+    for name, written in files.items():
+        sums = [f"{total['amountMinor']} {total['currency']}" for total in written["totals"]]
+        table.add_row(name, written["file"], str(written["lines"]), ", ".join(sums))
+    console.print(table)
+
+
+def _clear(admin: str) -> dict[str, Any]:
+    request = urllib.request.Request(f"http://{admin}/clearing", method="POST")
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 our own network
+        written: dict[str, Any] = json.loads(answer.read())
+        return written
 
 
 def _rows(admin: str) -> list[dict[str, Any]]:

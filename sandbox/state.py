@@ -54,6 +54,11 @@ class StateDir:
         """Certificates and keys."""
         return self.path / "tls"
 
+    @property
+    def clearing_inbox(self) -> Path:
+        """Where the card networks leave their clearing files."""
+        return self.path / "clearing" / "inbox"
+
     def status(self) -> dict[str, Any] | None:
         """Return what the supervisor last wrote, or None before it wrote anything."""
         try:

@@ -76,6 +76,7 @@ class Topology:
                 *(sys.executable, "-m", "sandbox.networks", name),
                 *("--listen", self.address(name), "--admin", admin),
                 *("--state-dir", str(folder), "--client-timeout-s", str(NETWORK_TIMEOUT_S)),
+                *("--clearing-dir", str(self.state.clearing_inbox)),
             ],
             is_healthy=is_healthy,
             folder=ROOT,

@@ -7,13 +7,17 @@ import asyncio
 import logging
 import signal
 import struct
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import iso8583
 import uvloop
 from aiohttp import web
 
+from sandbox.networks.admin import admin_app
 from sandbox.networks.cards import Delivery
+from sandbox.networks.clearing.house import ClearingHouse
 from sandbox.networks.dialect import SPECIFICATIONS
 from sandbox.networks.issuer import Issuer, Reply
 from sandbox.networks.ledger import Ledger
@@ -75,32 +79,41 @@ async def _send_later(frame: bytes, writer: asyncio.StreamWriter, delay_s: float
         writer.write(frame)
 
 
+async def clear_regularly(house: ClearingHouse, every_s: float) -> None:
+    """Write a clearing file now and then, when there is something to present."""
+    while True:
+        await asyncio.sleep(every_s)
+        if house.has_news():
+            await house.close_day(datetime.now(UTC).date())
+
+
 async def main(arguments: argparse.Namespace) -> None:
     """Serve until SIGTERM."""
-    ledger = Ledger(arguments.state_dir / f"{arguments.name}.jsonl")
-    issuer = Issuer(ledger, offers_inquiry=arguments.name == "mastercard_sim")
-    network = Network(arguments.name, issuer, arguments.client_timeout_s)
+    name, state_dir = arguments.name, arguments.state_dir
+    ledger = Ledger(state_dir / f"{name}.jsonl")
+    issuer = Issuer(ledger, offers_inquiry=name == "mastercard_sim")
+    house = ClearingHouse(name, ledger, arguments.clearing_dir, state_dir / f"{name}-files.json")
+    network = Network(name, issuer, arguments.client_timeout_s)
     host, _, port = arguments.listen.rpartition(":")
     server = await asyncio.start_server(network.serve, host, int(port))
-
-    async def health(_: web.Request) -> web.Response:
-        return web.json_response({"status": "ok"})
-
-    async def rows(_: web.Request) -> web.Response:
-        return web.json_response(ledger.rows())
-
-    app = web.Application()
-    app.add_routes([web.get("/health", health), web.get("/ledger", rows)])
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(admin_app(ledger, house), access_log=None)
     await runner.setup()
     admin_host, _, admin_port = arguments.admin.rpartition(":")
     await web.TCPSite(runner, admin_host, int(admin_port)).start()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await stop.wait()
+    work: set[asyncio.Task[Any]] = {asyncio.create_task(stop.wait())}
+    if arguments.clearing_every_s:
+        work.add(asyncio.create_task(clear_regularly(house, arguments.clearing_every_s)))
+    done, pending = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
     server.close()
     await runner.cleanup()
+    ledger.close()
+    for task in done:
+        task.result()
 
 
 def read_arguments() -> argparse.Namespace:
@@ -110,6 +123,8 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--listen", required=True, help="host:port for ISO 8583")
     parser.add_argument("--admin", required=True, help="host:port for HTTP")
     parser.add_argument("--state-dir", required=True, type=Path)
+    parser.add_argument("--clearing-dir", required=True, type=Path, help="for clearing files")
+    parser.add_argument("--clearing-every-s", type=float, default=0.0, help="0: on request only")
     parser.add_argument("--client-timeout-s", type=float, default=2.0)
     return parser.parse_args()
 

@@ -18,6 +18,15 @@ class Delivery(StrEnum):
     SLOW = "slow"  # within the client's timeout
 
 
+class Clearing(StrEnum):
+    """How the clearing file shows an approval."""
+
+    ONCE = "once"
+    MISSING = "missing"
+    OVER = "over"  # with an amount that is too high
+    TWICE = "twice"
+
+
 @dataclass(frozen=True, slots=True)
 class Behavior:
     """What happens to a request for a card. silent_inquiries: how many of those get no answer."""
@@ -26,6 +35,7 @@ class Behavior:
     delivery: Delivery = Delivery.PROMPT
     approves_half: bool = False
     silent_inquiries: int = 0
+    clearing: Clearing = Clearing.ONCE
 
 
 APPROVES = Behavior()
@@ -35,12 +45,12 @@ _UNCERTAIN: dict[tuple[str, str], Behavior] = {
     ("4000000000990020", "5200000000990025"): Behavior(delivery=Delivery.LATE),
     ("4000000000990038", "5200000000990033"): Behavior(delivery=Delivery.TWICE),
     ("4000000000990046", "5200000000990041"): Behavior(delivery=Delivery.DROPPED),
-    ("4000000000990053", "5200000000990058"): APPROVES,  # will be missing from clearing
-    ("4000000000990061", "5200000000990066"): APPROVES,  # will differ in clearing
+    ("4000000000990053", "5200000000990058"): Behavior(clearing=Clearing.MISSING),
+    ("4000000000990061", "5200000000990066"): Behavior(clearing=Clearing.OVER),
     ("4000000000990079", "5200000000990074"): Behavior("05", Delivery.LOST),
     ("4000000000990087", "5200000000990082"): Behavior(delivery=Delivery.CLOSED),
     ("4000000000990095", "5200000000990090"): Behavior(delivery=Delivery.LOST, silent_inquiries=2),
-    ("4000000000990103", "5200000000990108"): APPROVES,  # will be twice in clearing
+    ("4000000000990103", "5200000000990108"): Behavior(clearing=Clearing.TWICE),
     ("4000000000990111", "5200000000990116"): Behavior(delivery=Delivery.SLOW),
     ("4000000000990129", "5200000000990124"): Behavior("10", approves_half=True),
 }

@@ -118,6 +118,10 @@ def _new_row(request: Elements, behavior: Behavior) -> Row:
         approved=approved,
         response_code=behavior.response_code,
         approval_code=f"{secrets.randbelow(1_000_000):06d}" if approved else "",
+        acquirer=request.get("32", ""),
+        mcc=request.get("18", ""),
+        card_acceptor=request.get("42", "").strip(),
+        clearing=behavior.clearing,
     )
 
 
@@ -134,7 +138,7 @@ def _note(row: Row, request: Elements, response_code: str) -> None:
 
 def _authorization(request: Elements, row: Row) -> Elements:
     answer = _response(request, row.response_code)
-    answer |= {"4": f"{row.amount:012d}", "63": f"T{row.rrn}"}
+    answer |= {"4": f"{row.amount:012d}", "63": row.trace_id}
     if row.approved:
         answer["38"] = row.approval_code
     return answer

@@ -10,10 +10,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sandbox.networks.cards import Clearing
+
 
 @dataclass(slots=True)
 class Row:
-    """One authorization as the issuer knows it. amount: in minor units, as approved."""
+    """One authorization as the issuer knows it. amount: in minor units, as approved.
+
+    clearing: a `cards.Clearing`, since the card itself isn't kept. presented: the business date
+    of the clearing file that has it, "2026-11-26"; empty before.
+    """
 
     rrn: str
     stan: str
@@ -25,7 +31,17 @@ class Row:
     reversed: bool = False
     response_code: str = ""
     approval_code: str = ""
+    acquirer: str = ""
+    mcc: str = ""
+    card_acceptor: str = ""
+    clearing: str = Clearing.ONCE
+    presented: str = ""
     messages: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def trace_id(self) -> str:
+        """The network's own name for the exchange, DE63 of its answer and of its clearing file."""
+        return f"T{self.rrn}"
 
 
 class Ledger:
@@ -44,12 +60,28 @@ class Ledger:
         """Return the row of an exchange."""
         return self._rows.get(rrn)
 
-    def write(self, row: Row) -> None:
-        """Keep the row as it stands now."""
-        self._rows[row.rrn] = row
-        self._file.write(json.dumps(asdict(row), separators=(",", ":")) + "\n")
+    def write(self, *rows: Row) -> None:
+        """Keep the rows as they stand now."""
+        for row in rows:
+            self._rows[row.rrn] = row
+            self._file.write(json.dumps(asdict(row), separators=(",", ":")) + "\n")
         self._file.flush()
+
+    def to_present(self) -> list[Row]:
+        """Return what a clearing file would present now, oldest first."""
+        return [
+            row
+            for row in self._rows.values()
+            if row.approved
+            and not row.reversed
+            and not row.presented
+            and row.clearing != Clearing.MISSING
+        ]
 
     def rows(self) -> list[dict[str, Any]]:
         """Return every row."""
         return [asdict(row) for row in self._rows.values()]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
