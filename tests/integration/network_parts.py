@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -34,6 +35,9 @@ CARDS = {
     "closed": ("4000000000990087", "5200000000990082"),
     "slow": ("4000000000990111", "5200000000990116"),
     "half": ("4000000000990129", "5200000000990124"),
+    "missing in clearing": ("4000000000990053", "5200000000990058"),
+    "over in clearing": ("4000000000990061", "5200000000990066"),
+    "twice in clearing": ("4000000000990103", "5200000000990108"),
 }
 
 
@@ -50,14 +54,23 @@ class Simulator:
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
 
+    @property
+    def inbox(self) -> Path:
+        return self.folder / "inbox"
+
+    @property
+    def suffix(self) -> str:
+        return {"visa_sim": "tc33", "mastercard_sim": "ipm"}[self.name]
+
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self, *more: str) -> Iterator[None]:
         """Run the network's process."""
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "sandbox.networks", self.name),
                 *("--listen", self.address, "--admin", f"127.0.0.1:{self.admin_port}"),
                 *("--state-dir", str(self.folder), "--client-timeout-s", str(TIMEOUT_S)),
+                *("--clearing-dir", str(self.inbox), *more),
             ],
             cwd=ROOT,
             stderr=subprocess.DEVNULL,
@@ -76,6 +89,14 @@ class Simulator:
         ):
             rows: list[dict[str, object]] = await answer.json()
             return rows
+
+    async def clear(self, body: str = "") -> tuple[int, Any]:
+        """Ask for a clearing file; return the status and the answer."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"http://127.0.0.1:{self.admin_port}/clearing", data=body) as answer,
+        ):
+            return answer.status, await answer.json()
 
 
 def card_fields(network: str, behavior: str) -> CardFields:

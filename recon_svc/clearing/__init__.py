@@ -1,0 +1,1 @@
+"""Readers of the card networks' clearing files; they know formats, and nothing of our payments."""

@@ -1,0 +1,1 @@
+"""Clearing files: what the simulated networks write, what the reader makes of it."""
