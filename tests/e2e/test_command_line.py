@@ -49,6 +49,24 @@ def test_a_payment_by_command_stands_in_the_ledger(mesh: Mesh) -> None:
     assert row["approved"]
 
 
+def test_both_networks_clear_by_command_what_was_paid(mesh: Mesh) -> None:
+    mesh.run("pay", "--amount", "2718")
+    mesh.run("pay", "--amount", "2719", "--card", "5555555555554444")
+
+    files = json.loads(mesh.run("networks", "clear", "--json"))
+    shown = mesh.run("networks", "clear")
+
+    assert set(files) == {"visa_sim", "mastercard_sim"}
+    for network, written in files.items():
+        assert written["file"].startswith(f"{network}-")
+        assert written["lines"] == sum(total["count"] for total in written["totals"]) >= 1
+        assert (mesh.state_dir / "clearing" / "inbox" / written["file"]).exists()
+        assert network in shown
+    books = json.loads(mesh.run("networks", "ledger", "--json"))
+    presented = {row["amount"] for rows in books.values() for row in rows if row["presented"]}
+    assert {2718, 2719} <= presented
+
+
 def test_a_signed_command_works_once(mesh: Mesh) -> None:
     body = '{"amountInCents":1099,"currency":"usd"}'
     words = shlex.split(mesh.run("sign", "POST", "/payment-intents", "--data", body))
