@@ -44,10 +44,13 @@ def is_running(state: StateDir) -> bool:
     return True
 
 
-def up(state: StateDir, progress: Callable[[str], None]) -> dict[str, Any]:
+def up(
+    state: StateDir, progress: Callable[[str], None], *, has_proxies: bool = False
+) -> dict[str, Any]:
     """Start the supervisor and wait until everything is up. Raises SandboxFailed.
 
-    If the wait is broken off, the sandbox is ended.
+    If the wait is broken off, the sandbox is ended. has_proxies: put proxies that can be told to
+    fail before the card networks.
     """
     if is_running(state):
         return running(state)
@@ -59,7 +62,10 @@ def up(state: StateDir, progress: Callable[[str], None]) -> dict[str, Any]:
         )
     with (state.logs / "supervisor.log").open("ab") as log:
         supervisor = subprocess.Popen(
-            [sys.executable, "-m", "sandbox.supervisor", str(state.path)],
+            [
+                *(sys.executable, "-m", "sandbox.supervisor", str(state.path)),
+                *(["--fault-proxies"] if has_proxies else []),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -28,7 +28,11 @@ PORTS = (
         for name in ("authz", "intent", "txn", "recon", "webhook")
         for kind in ("", "_metrics")
     ),
-    *("visa_sim", "visa_sim_admin", "mastercard_sim", "mastercard_sim_admin"),
+    *(
+        f"{name}{kind}"
+        for name in ("visa_sim", "mastercard_sim")
+        for kind in ("", "_admin", "_proxy", "_proxy_admin")
+    ),
 )
 ROLES = ("postgres", "edge", "intent", "txn", "recon", "webhook", "debezium")
 

@@ -54,6 +54,8 @@ class Supervisor:
         kafka = await self._run(self._parts.kafka.spec())
         for name in NETWORKS:
             await self._run(self._parts.network(name))
+            if self._parts.has_proxies:
+                await self._run(self._parts.proxy(name))
         await asyncio.gather(self._start_services(postgres), self._start_connect(kafka))
         self._step_to("configuring the connectors")
         await self._parts.connect.create_connectors(
@@ -90,7 +92,7 @@ class Supervisor:
             ("envoy",),
             ("authz", "webhook_svc", "recon_svc"),
             ("txn_svc",),
-            ("intent_svc", "connect", *NETWORKS),
+            ("intent_svc", "connect", *(f"{name}_proxy" for name in NETWORKS), *NETWORKS),
             ("kafka", "postgres"),
         ):
             await asyncio.gather(*(by_name[name].stop() for name in group if name in by_name))
@@ -127,7 +129,7 @@ class Supervisor:
         )
 
 
-def main(path: Path) -> None:
+def main(path: Path, *, has_proxies: bool) -> None:
     """Run the sandbox of a state folder; a second supervisor of the same folder ends at once."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     state = StateDir(path)
@@ -142,8 +144,8 @@ def main(path: Path) -> None:
             end_leftovers(
                 [(row["pid"], row["created"]) for row in earlier["processes"] if row["pid"]]
             )
-        asyncio.run(Supervisor(topology(state)).run())
+        asyncio.run(Supervisor(topology(state, has_proxies=has_proxies)).run())
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), has_proxies="--fault-proxies" in sys.argv)

@@ -41,13 +41,17 @@ NETWORKS_FILE = ROOT / "sandbox" / "networks.yaml"
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """The parts of one sandbox."""
+    """The parts of one sandbox.
+
+    has_proxies: whether txn_svc reaches the card networks through proxies that can be told to fail.
+    """
 
     state: StateDir
     ports: dict[str, int]
     postgres: Postgres
     kafka: Kafka
     connect: Connect
+    has_proxies: bool
 
     def prepare(self) -> None:
         """Fetch and write what the parts need on disk."""
@@ -67,9 +71,6 @@ class Topology:
         folder.mkdir(exist_ok=True)
         admin = self.address(f"{name}_admin")
 
-        async def is_healthy() -> bool:
-            return await asyncio.to_thread(_answers, f"http://{admin}/health")
-
         return Spec(
             name=name,
             command=[
@@ -78,7 +79,22 @@ class Topology:
                 *("--state-dir", str(folder), "--client-timeout-s", str(NETWORK_TIMEOUT_S)),
                 *("--clearing-dir", str(self.state.clearing_inbox)),
             ],
-            is_healthy=is_healthy,
+            is_healthy=_http_health(admin),
+            folder=ROOT,
+        )
+
+    def proxy(self, name: str) -> Spec:
+        """Return how to run the proxy before a simulated card network."""
+        admin = self.address(f"{name}_proxy_admin")
+
+        return Spec(
+            name=f"{name}_proxy",
+            command=[
+                *(sys.executable, "-m", "sandbox.networks.proxy"),
+                *("--listen", self.address(f"{name}_proxy"), "--network", self.address(name)),
+                *("--admin", admin),
+            ],
+            is_healthy=_http_health(admin),
             folder=ROOT,
         )
 
@@ -127,6 +143,9 @@ class Topology:
                 name: {"address": self.address(name), "admin": self.address(f"{name}_admin")}
                 for name in NETWORKS
             },
+            "proxies": {
+                name: self.address(f"{name}_proxy_admin") for name in NETWORKS if self.has_proxies
+            },
         }
 
     def _environment(self, name: str) -> dict[str, str]:
@@ -159,7 +178,12 @@ class Topology:
             "txn": {
                 "REQUEST_KEY_FILE": tls / "request.key",
                 "INTENT_ADDRESS": self.address("intent"),
-                "NETWORKS": json.dumps({name: [self.address(name)] for name in NETWORKS}),
+                "NETWORKS": json.dumps(
+                    {
+                        name: [self.address(f"{name}_proxy" if self.has_proxies else name)]
+                        for name in NETWORKS
+                    }
+                ),
                 "NETWORKS_FILE": NETWORKS_FILE,
             },
             "recon": {"TXN_ADDRESS": self.address("txn"), "NETWORKS_FILE": NETWORKS_FILE},
@@ -188,7 +212,7 @@ class Topology:
         return is_healthy
 
 
-def topology(state: StateDir) -> Topology:
+def topology(state: StateDir, *, has_proxies: bool) -> Topology:
     """Return the sandbox of a state folder, on ports that are free now."""
     ports = state.ports()
     lib = state.path / "kafka" / "lib"
@@ -205,7 +229,15 @@ def topology(state: StateDir) -> Topology:
             ports["connect"],
             kafka,
         ),
+        has_proxies,
     )
+
+
+def _http_health(admin: str) -> Check:
+    async def is_healthy() -> bool:
+        return await asyncio.to_thread(_answers, f"http://{admin}/health")
+
+    return is_healthy
 
 
 def _answers(url: str) -> bool:
