@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV_VERSION := 0.13.9
 
-.PHONY: help demo up down gen lock lint test test-unit bench
+.PHONY: help demo up down gen lock lint test test-unit bench faults
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -54,3 +54,8 @@ test-unit: .venv/.locked ## Run the tests that need no other process.
 
 bench: .venv/.locked ## Measure the running whole; writes nothing, prints every figure.
 	@$(BIN)/python -m tests.load
+
+SEED ?= 1
+PAYMENTS ?= 500
+faults: .venv/.locked ## Pay while everything fails, heal, check every promise: SEED=n PAYMENTS=n.
+	@$(BIN)/python -m tests.faults --seed $(SEED) --payments $(PAYMENTS)

@@ -1,0 +1,184 @@
+"""What a run left behind, as plain values: what was asked, told, stored, published and booked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from tests.faults.plan import Payment
+
+
+class Step(StrEnum):
+    """What a merchant asks for."""
+
+    CREATE = "create"
+    CHARGE = "charge"
+    CHARGE_AGAIN = "charge-again"  # another card after a decline, with another key
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An answer that a merchant may rely on. status: of HTTP."""
+
+    status: int
+    body: dict[str, Any]
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether what was asked for is done."""
+        return self.status == 200
+
+    @property
+    def object_id(self) -> str:
+        """The id of what was made."""
+        return str(self.body.get("id"))
+
+
+@dataclass(slots=True)
+class Request:
+    """One request under one idempotency key, however often it was sent.
+
+    An intent that it creates has the key as its description.
+    told: the answer while things went wrong; told_later: the answer after healing, for a request
+    that had none. found_before: ids of what existed for it before it was sent again.
+    """
+
+    payment: Payment
+    step: Step
+    merchant_id: str
+    key: str
+    path: str
+    body: dict[str, Any]
+    tries: int = 0
+    told: Told | None = None
+    told_later: Told | None = None
+    found_before: list[str] = field(default_factory=list)
+
+    @property
+    def last_told(self) -> Told | None:
+        """Return the answer that counts."""
+        return self.told or self.told_later
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A payment intent in the intent database."""
+
+    id: str
+    merchant_id: str
+    description: str
+    status: str
+    amount_minor: int
+    amount_captured_minor: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A transaction in the txn database."""
+
+    id: str
+    merchant_id: str
+    intent_id: str
+    key: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt in the txn database."""
+
+    id: str
+    transaction_id: str
+    intent_id: str
+    network: str
+    rrn: str
+    status: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """What a network's issuer has in its own books."""
+
+    network: str
+    rrn: str
+    amount_minor: int
+    approved: bool
+    reversed: bool
+
+    @property
+    def is_charged(self) -> bool:
+        """Whether the customer pays."""
+        return self.approved and not self.reversed
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of a row on the audit trail; before, after: its status, None where it was not.
+
+    table: e.g. "txn.attempts". at_ms: when the database committed it.
+    """
+
+    table: str
+    partition: int
+    offset: int
+    id: str
+    intent_id: str
+    before: str | None
+    after: str | None
+    version: int | None
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A domain event in Kafka. object_id: the intent's or the attempt's; status: the object's."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    id: str
+    type: str
+    object_id: str
+    version: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A merchant's webhook endpoint. types: what it subscribes to."""
+
+    merchant_id: str
+    types: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A webhook as it arrived at a merchant."""
+
+    merchant_id: str
+    event_id: str
+    type: str
+    intent_id: str
+    version: int
+    status: str
+    is_signed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything that the checks look at. outbox: ids of all events that were written."""
+
+    requests: list[Request]
+    intents: list[Intent]
+    transactions: list[Transaction]
+    attempts: list[Attempt]
+    outbox: list[str]
+    ledger: list[LedgerRow]
+    changes: list[Change]
+    events: list[Event]
+    endpoints: list[Endpoint]
+    deliveries: list[Delivery]

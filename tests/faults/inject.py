@@ -1,0 +1,86 @@
+"""Carries a plan of faults out on a sandbox, and undoes what does not end by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+import psutil
+
+from tests.faults.mesh import Mesh
+from tests.faults.plan import Fault, Kind
+
+Say = Callable[[str], None]
+
+
+class Injector:
+    """Does what the plan says. done: the faults that met something."""
+
+    def __init__(self, mesh: Mesh, say: Say) -> None:
+        self._mesh = mesh
+        self._say = say
+        self.done: list[Fault] = []
+
+    async def carry_out(self, faults: Sequence[Fault]) -> None:
+        """Do each fault at its time and wait until the last one is over."""
+        started_at = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            for fault in faults:
+                group.create_task(self._at_its_time(fault, started_at))
+
+    async def _at_its_time(self, fault: Fault, started_at: float) -> None:
+        await asyncio.sleep(started_at + fault.at_s - time.monotonic())
+        self._say(str(fault))
+        if fault.kind is Kind.CUT:
+            await asyncio.to_thread(self._mesh.cut, fault.target)
+        elif fault.kind is Kind.LINE:
+            await self._spoil_line(fault)
+        elif not await self._hurt(fault):
+            self._say(f"          {fault.target} was not there")
+            return
+        self.done.append(fault)
+
+    async def _spoil_line(self, fault: Fault) -> None:
+        await asyncio.to_thread(self._mesh.order, fault.target, fault.order)
+        try:
+            await asyncio.sleep(fault.for_s)
+        finally:
+            self._mesh.order(fault.target, {})
+
+    async def _hurt(self, fault: Fault) -> bool:
+        pid = self._mesh.pid(fault.target)
+        if pid is None:
+            return False
+        if fault.kind is Kind.FREEZE:
+            await _freeze(pid, fault.for_s)
+        else:
+            # PostgreSQL's processes end each other on an immediate stop, and only then.
+            number = signal.SIGQUIT if fault.target == "postgres" else signal.SIGKILL
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        return True
+
+
+async def _freeze(pid: int, for_s: float) -> None:
+    """Stop a process with its children, the parent first so that it makes no more, and let go."""
+    try:
+        parent = psutil.Process(pid)
+        _signal([parent], signal.SIGSTOP)
+        family = [parent, *parent.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    _signal(family, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(for_s)
+    finally:
+        _signal(reversed(family), signal.SIGCONT)
+
+
+def _signal(processes: Iterable[psutil.Process], number: int) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)

@@ -1,0 +1,161 @@
+"""What a seed stands for: which payments are made when, and what goes wrong meanwhile. No I/O."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeVar
+
+from sandbox.networks.cards import BEHAVIORS
+
+PAYMENTS_PER_S = 3.0
+DURATION_S_MIN = 45.0
+GAP_S = (0.8, 2.8)
+ORDINARY_CARDS = ("4242424242424242", "5555555555554444", "2223003122003222")
+ORDINARY_COPIES = 8  # beside the 34 special cards: two payments in five are ordinary
+MERCHANTS = 3
+
+Order = dict[str, object]
+Item = TypeVar("Item")
+
+
+class Kind(StrEnum):
+    """How a part is hurt."""
+
+    KILL = "kill"  # SIGKILL; PostgreSQL gets SIGQUIT, its immediate stop
+    FREEZE = "freeze"  # SIGSTOP, and SIGCONT later
+    CUT = "cut"  # every connection to a card network breaks
+    LINE = "line"  # the line to a card network fails as the order says
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that goes wrong. at_s: since the first payment; order: what the proxy is told."""
+
+    at_s: float
+    kind: Kind
+    target: str
+    for_s: float = 0.0
+    order: Order = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        lasts = f" for {self.for_s:.1f} s" if self.for_s else ""
+        order = f" {self.order}" if self.order else ""
+        return f"{self.at_s:6.1f} s  {self.kind} {self.target}{order}{lasts}"
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """One payment and how its merchant goes about it.
+
+    next_card: what is tried after a decline. gives_up: a lost answer is not asked for again until
+    everything is healed.
+    """
+
+    number: int
+    merchant: int
+    starts_at_s: float
+    amount_minor: int
+    card: str
+    next_card: str | None
+    gives_up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Blow:
+    kind: Kind
+    target: str
+    orders: tuple[Order, ...] = ()
+    lasts_s: tuple[tuple[float, float], ...] = ((0.0, 0.0),)
+    recovers_s: float = 4.0
+
+
+# Up to well over the sandbox's network timeout of 2 s.
+FREEZES_S = ((0.3, 1.5), (2.5, 5.0))
+RECOVERS_S = {"postgres": 6.0, "kafka": 12.0, "connect": 15.0}
+# What matters most is hurt twice as often.
+TWICE = ("txn_svc", "intent_svc", "recon_svc")
+
+LINE_ORDERS: tuple[tuple[Order, ...], ...] = (
+    ({"refuses": True},),
+    ({"holds": True},),
+    ({"requests": {"delay_ms": 300}}, {"requests": {"delay_ms": 2500}}),
+    ({"responses": {"delay_ms": 300}}, {"responses": {"delay_ms": 2500}}),
+    ({"requests": {"duplicate_every": 1}}, {"requests": {"duplicate_every": 2}}),
+    ({"responses": {"duplicate_every": 1}}, {"responses": {"duplicate_every": 2}}),
+    ({"requests": {"drop_every": 2}}, {"requests": {"drop_every": 3}}),
+    ({"responses": {"drop_every": 2}}, {"responses": {"drop_every": 3}}),
+)
+
+
+def duration_s(payments: int) -> float:
+    """Return over how long so many payments are begun."""
+    return max(DURATION_S_MIN, payments / PAYMENTS_PER_S)
+
+
+def draw_payments(seed: int, count: int) -> list[Payment]:
+    """Return the payments of a seed, in the order of their start."""
+    chance = random.Random(f"payments {seed}")
+    cards = _dealt(chance, [*BEHAVIORS, *ORDINARY_CARDS * ORDINARY_COPIES])
+    starts_at_s = sorted(chance.uniform(0, duration_s(count)) for _ in range(count))
+    return [
+        Payment(
+            number=number,
+            merchant=chance.randrange(MERCHANTS),
+            starts_at_s=at_s,
+            amount_minor=chance.randrange(1_000, 1_000_000),
+            card=next(cards),
+            next_card=chance.choice(ORDINARY_CARDS) if chance.random() < 0.5 else None,
+            gives_up=chance.random() < 0.15,
+        )
+        for number, at_s in enumerate(starts_at_s)
+    ]
+
+
+def draw_faults(
+    seed: int, lasts_s: float, processes: Sequence[str], networks: Sequence[str]
+) -> list[Fault]:
+    """Return the faults of a seed by time; none hits a part that still has another one's."""
+    chance = random.Random(f"faults {seed}")
+    blows = _dealt(chance, _blows(processes, networks))
+    busy_until_s: dict[str, float] = defaultdict(float)
+    waiting: list[_Blow] = []
+    faults: list[Fault] = []
+    at_s = chance.uniform(*GAP_S)
+    while at_s < lasts_s:
+        blow = next((one for one in waiting if busy_until_s[one.target] <= at_s), None)
+        if blow is not None:
+            waiting.remove(blow)
+        while blow is None or busy_until_s[blow.target] > at_s:
+            if blow is not None:
+                waiting.append(blow)
+            blow = next(blows)
+        for_s = round(chance.uniform(*chance.choice(blow.lasts_s)), 2)
+        order = chance.choice(blow.orders) if blow.orders else {}
+        faults.append(Fault(round(at_s, 2), blow.kind, blow.target, for_s, order))
+        busy_until_s[blow.target] = at_s + for_s + blow.recovers_s
+        at_s += chance.uniform(*GAP_S)
+    return faults
+
+
+def _blows(processes: Sequence[str], networks: Sequence[str]) -> list[_Blow]:
+    blows = []
+    for name in processes:
+        kill = _Blow(Kind.KILL, name, recovers_s=RECOVERS_S.get(name, 4.0))
+        freeze = _Blow(Kind.FREEZE, name, lasts_s=FREEZES_S)
+        blows += [kill, freeze] * (2 if name in TWICE else 1)
+    for name in networks:
+        blows += [_Blow(Kind.CUT, name, recovers_s=1.0)] * 2
+        blows += [
+            _Blow(Kind.LINE, name, orders, ((0.5, 2.0), (2.5, 5.0)), 1.0) for orders in LINE_ORDERS
+        ]
+    return blows
+
+
+def _dealt(chance: random.Random, items: Sequence[Item]) -> Iterator[Item]:
+    """Yield all items in an order by chance, then all again in another, for ever."""
+    while True:
+        yield from chance.sample(items, len(items))

@@ -1,0 +1,167 @@
+"""One run: pay while things go wrong, heal, wait for quiet, look at what is there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from sandbox.merchants import create_merchant
+from sandbox.state import StateDir
+from tests.e2e.merchant import Keys, Merchant, session
+from tests.faults import gather
+from tests.faults.checks import CHECKS, OPEN
+from tests.faults.evidence import Endpoint, Evidence
+from tests.faults.inject import Injector
+from tests.faults.merchants import Merchants
+from tests.faults.mesh import Mesh
+from tests.faults.plan import MERCHANTS, draw_faults, draw_payments, duration_s
+from tests.faults.receiver import Receiver
+from tests.faults.report import Report, times_to_certainty_s
+
+EVENT_TYPES = (
+    *("payment.created", "payment.processing", "payment.authorized"),
+    *("payment.succeeded", "payment.failed", "payment.canceled"),
+)
+# The last merchant wants to hear of outcomes alone.
+SUBSCRIPTIONS = (EVENT_TYPES, EVENT_TYPES, ("payment.succeeded", "payment.failed"))
+QUIET_S_MAX = 240.0
+UNCHANGED_S = 45.0  # nothing moves for so long: what is open stays open
+
+Say = Callable[[str], None]
+
+
+async def run(seed: int, payments: int, folder: Path, say: Say) -> Report:
+    """Run a seed on a sandbox of its own in this folder and return what was found."""
+    mesh = Mesh(StateDir(folder))
+    say("starting a sandbox")
+    try:
+        await asyncio.to_thread(mesh.up)
+        async with AsyncExitStack() as stack:
+            receiver = await stack.enter_async_context(Receiver())
+            http = await stack.enter_async_context(session(Path(mesh.status()["ca_file"])))
+            return await _Run(mesh, receiver, seed, payments, say).go(
+                [Merchant(http, mesh.status()["edge_url"], keys) for keys in await _keys(mesh)]
+            )
+    finally:
+        await asyncio.to_thread(mesh.down)
+
+
+async def _keys(mesh: Mesh) -> list[Keys]:
+    made = [
+        await create_merchant(mesh.state, mesh.status(), f"Shop {number}", "test")
+        for number in range(MERCHANTS)
+    ]
+    return [Keys(keys.merchant_id, keys.publishable_key, keys.secret_key) for keys in made]
+
+
+class _Run:
+    def __init__(self, mesh: Mesh, receiver: Receiver, seed: int, payments: int, say: Say) -> None:
+        self._mesh = mesh
+        self._receiver = receiver
+        self._seed = seed
+        self._payments = payments
+        self._say = say
+
+    async def go(self, owners: list[Merchant]) -> Report:
+        endpoints = [
+            await self._subscribe(owner, types)
+            for owner, types in zip(owners, SUBSCRIPTIONS, strict=True)
+        ]
+        merchants = Merchants(owners, self._seed)
+        injector = Injector(self._mesh, self._say)
+        await self._pay(merchants, injector)
+        self._say("healing")
+        await self._mesh.healthy()
+        self._note_what_is_there(merchants)
+        self._say("asking again for what has no answer")
+        await merchants.ask_again()
+        self._say("waiting for quiet")
+        await self._quiet()
+        evidence = await asyncio.to_thread(
+            gather.evidence, self._mesh, merchants.requests, endpoints, self._receiver.deliveries
+        )
+        return self._report(evidence, injector)
+
+    async def _subscribe(self, owner: Merchant, types: tuple[str, ...]) -> Endpoint:
+        merchant_id = owner.keys.merchant_id
+        body = {"url": self._receiver.url(merchant_id), "enabledEvents": list(types)}
+        answer = await owner.call("POST", "/webhook-endpoints", body)
+        if answer.status != 200:
+            raise RuntimeError(f"no endpoint: {answer.content!r}")
+        self._receiver.trust(merchant_id, answer.json["secret"])
+        return Endpoint(merchant_id, types)
+
+    async def _pay(self, merchants: Merchants, injector: Injector) -> None:
+        lasts_s = duration_s(self._payments)
+        networks = sorted(self._mesh.status()["proxies"])
+        faults = draw_faults(self._seed, lasts_s, self._mesh.victims(), networks)
+        payments = draw_payments(self._seed, self._payments)
+        self._say(f"{len(payments)} payments and {len(faults)} faults in {lasts_s:.0f} s")
+        await asyncio.gather(merchants.make(payments), injector.carry_out(faults))
+
+    def _note_what_is_there(self, merchants: Merchants) -> None:
+        """Write down what unanswered requests made, before they are sent again."""
+        made = [
+            *((row.merchant_id, row.description, row.id) for row in gather.intents(self._mesh)),
+            *((row.merchant_id, row.key, row.id) for row in gather.transactions(self._mesh)),
+        ]
+        for request in merchants.requests:
+            if request.told is None:
+                request.found_before = [
+                    found_id
+                    for merchant_id, key, found_id in made
+                    if (merchant_id, key) == (request.merchant_id, request.key)
+                ]
+
+    async def _quiet(self) -> None:
+        """Wait until nothing is open and all is told, or nothing moves any more."""
+        deadline = time.monotonic() + QUIET_S_MAX
+        seen, seen_at = "", time.monotonic()
+        while time.monotonic() < deadline:
+            waiting = await asyncio.to_thread(self._waiting)
+            now = json.dumps(waiting, sort_keys=True)
+            if not any(waiting.values()):
+                return
+            if now != seen:
+                seen, seen_at = now, time.monotonic()
+            elif time.monotonic() - seen_at > UNCHANGED_S:
+                self._say(f"nothing moves any more: {waiting}")
+                return
+            await asyncio.sleep(1)
+        self._say(f"not quiet after {QUIET_S_MAX:.0f} s: {waiting}")
+
+    def _waiting(self) -> dict[str, int]:
+        """Return how many of each kind still wait for something."""
+        [told] = self._mesh.query("webhook", "select count(*) as count from events")
+        [sending] = self._mesh.query(
+            "webhook", "select count(*) as count from deliveries where status = 'pending'"
+        )
+        [written] = self._mesh.query("intent", "select count(*) as count from outbox")
+        return {
+            "intents": _open("intent", [row.status for row in gather.intents(self._mesh)]),
+            "transactions": _open(
+                "transaction", [row.status for row in gather.transactions(self._mesh)]
+            ),
+            "attempts": _open("attempt", [row.status for row in gather.attempts(self._mesh)]),
+            "events not known to webhook_svc": int(written["count"]) - int(told["count"]),
+            "deliveries": int(sending["count"]),
+        }
+
+    def _report(self, evidence: Evidence, injector: Injector) -> Report:
+        return Report(
+            seed=self._seed,
+            payments=self._payments,
+            faults=[str(fault) for fault in injector.done],
+            restarts=self._mesh.restarts(),
+            proxied=self._mesh.proxied(),
+            certainty_s=times_to_certainty_s(evidence.changes),
+            findings=[check(evidence) for check in CHECKS],
+        )
+
+
+def _open(kind: str, statuses: list[str]) -> int:
+    return sum(status in OPEN[kind] for status in statuses)
