@@ -7,19 +7,17 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeVar
 
 from sandbox.networks.cards import BEHAVIORS
 
 PAYMENTS_PER_S = 3.0
-DURATION_S_MIN = 45.0
-GAP_S = (0.8, 2.8)
+DURATION_S_MIN = 60.0
+GAP_S = (1.2, 3.8)
 ORDINARY_CARDS = ("4242424242424242", "5555555555554444", "2223003122003222")
 ORDINARY_COPIES = 8  # beside the 34 special cards: two payments in five are ordinary
 MERCHANTS = 3
 
 Order = dict[str, object]
-Item = TypeVar("Item")
 
 
 class Kind(StrEnum):
@@ -120,23 +118,21 @@ def draw_faults(
 ) -> list[Fault]:
     """Return the faults of a seed by time; none hits a part that still has another one's."""
     chance = random.Random(f"faults {seed}")
-    blows = _dealt(chance, _blows(processes, networks))
+    blows = _blows(processes, networks)
+    deck: list[_Blow] = []
     busy_until_s: dict[str, float] = defaultdict(float)
-    waiting: list[_Blow] = []
     faults: list[Fault] = []
     at_s = chance.uniform(*GAP_S)
     while at_s < lasts_s:
-        blow = next((one for one in waiting if busy_until_s[one.target] <= at_s), None)
+        if len(deck) < len(blows):
+            deck += chance.sample(blows, len(blows))
+        blow = next((one for one in deck if busy_until_s[one.target] <= at_s), None)
         if blow is not None:
-            waiting.remove(blow)
-        while blow is None or busy_until_s[blow.target] > at_s:
-            if blow is not None:
-                waiting.append(blow)
-            blow = next(blows)
-        for_s = round(chance.uniform(*chance.choice(blow.lasts_s)), 2)
-        order = chance.choice(blow.orders) if blow.orders else {}
-        faults.append(Fault(round(at_s, 2), blow.kind, blow.target, for_s, order))
-        busy_until_s[blow.target] = at_s + for_s + blow.recovers_s
+            deck.remove(blow)
+            for_s = round(chance.uniform(*chance.choice(blow.lasts_s)), 2)
+            order = chance.choice(blow.orders) if blow.orders else {}
+            faults.append(Fault(round(at_s, 2), blow.kind, blow.target, for_s, order))
+            busy_until_s[blow.target] = at_s + for_s + blow.recovers_s
         at_s += chance.uniform(*GAP_S)
     return faults
 
@@ -155,7 +151,7 @@ def _blows(processes: Sequence[str], networks: Sequence[str]) -> list[_Blow]:
     return blows
 
 
-def _dealt(chance: random.Random, items: Sequence[Item]) -> Iterator[Item]:
-    """Yield all items in an order by chance, then all again in another, for ever."""
+def _dealt(chance: random.Random, cards: Sequence[str]) -> Iterator[str]:
+    """Yield all cards in an order by chance, then all again in another, for ever."""
     while True:
-        yield from chance.sample(items, len(items))
+        yield from chance.sample(cards, len(cards))

@@ -1,0 +1,139 @@
+"""Shows that the harness can fail: breaks a copy of the code in known ways and runs it there.
+
+`python -m tests.faults.mutations [NAME …]`; the exit code is 1 when a mutation is not reported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+ROOT = Path(__file__).resolve().parents[2]
+CONSOLE = Console(width=140)
+SEEDS = range(1, 6)
+PAYMENTS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """Replaces text that stands once in a file. reported_as: what a violation must say."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    reported_as: str
+
+
+MUTATIONS = (
+    Mutation(
+        "a-timeout-is-a-decline",
+        "txn_svc/handlers.py",
+        old="""        except NoAnswer:
+            outcome = NO_ANSWER
+""",
+        new="""        except NoAnswer:
+            outcome = Outcome(AttemptEvent.DECLINE, NEVER_SENT)
+""",
+        reported_as="we say 0 (failed)",
+    ),
+    Mutation(
+        "the-outcome-is-written-before-the-attempt",
+        "txn_svc/handlers.py",
+        old="""        await self._store.records.submit(Step(transaction, attempt))
+        money = Money(terms.amount_minor, terms.currency)
+        try:
+            response = await reservation.authorize(card, money)
+""",
+        new="""        money = Money(terms.amount_minor, terms.currency)
+        try:
+            try:
+                response = await reservation.authorize(card, money)
+            finally:
+                await self._store.records.submit(Step(transaction, attempt))
+""",
+        reported_as="is unknown to us",
+    ),
+    Mutation(
+        "offsets-are-committed-before-effects",
+        "chassis/consumer.py",
+        old="await self._apply([_record(row) for rows in polled.values() for row in rows])",
+        new="""await asyncio.to_thread(consumer.commit)
+                await self._apply([_record(row) for rows in polled.values() for row in rows])""",
+        reported_as="was never told",
+    ),
+)
+
+
+def mutate(mutation: Mutation, root: Path) -> None:
+    """Break the code below this folder. Raises ValueError when it has changed too much."""
+    file = root / mutation.file
+    text = file.read_text()
+    if text.count(mutation.old) != 1:
+        raise ValueError(f"{mutation.name}: its text is not in {mutation.file} once")
+    file.write_text(text.replace(mutation.old, mutation.new))
+
+
+def main(names: list[str]) -> None:
+    """Run the mutations of these names, or all."""
+    wanted = [mutation for mutation in MUTATIONS if not names or mutation.name in names]
+    unreported = [mutation.name for mutation in wanted if not _is_reported(mutation)]
+    if unreported:
+        sys.exit(f"not reported: {unreported}")
+
+
+def _is_reported(mutation: Mutation) -> bool:
+    with tempfile.TemporaryDirectory(prefix="paymesh-mutation-") as folder:
+        Path(folder).chmod(0o755)
+        code = Path(folder) / "code"
+        _copy(code)
+        mutate(mutation, code)
+        for seed in SEEDS:
+            said = [text for text in _run(code, seed) if mutation.reported_as in text]
+            CONSOLE.print(f"{mutation.name}, seed {seed}: {said[:3] or 'not reported'}")
+            if said:
+                return True
+    return False
+
+
+def _copy(target: Path) -> None:
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    for name in listed.stdout.splitlines():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, target / name)
+
+
+def _run(code: Path, seed: int) -> list[str]:
+    """Run the harness of this copy and return what its violations say."""
+    states = code.parent / f"seed-{seed}"
+    states.mkdir()
+    states.chmod(0o755)
+    command = ["-m", "tests.faults", "--seed", str(seed), "--payments", str(PAYMENTS)]
+    subprocess.run(
+        [sys.executable, *command],
+        cwd=code,
+        env={**os.environ, "TMPDIR": str(states)},
+        check=False,
+        stdout=subprocess.DEVNULL,
+    )
+    [report] = states.glob("*/report.json")
+    findings = json.loads(report.read_text())["findings"]
+    return [
+        f"{violation['id']} {violation['what']}"
+        for finding in findings
+        for violation in finding["violations"]
+    ]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

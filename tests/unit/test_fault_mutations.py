@@ -1,0 +1,33 @@
+"""The code still has what each mutation of the fault harness breaks."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.faults.mutations import MUTATIONS, ROOT, Mutation, mutate
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_a_mutation_changes_the_code_and_leaves_it_readable(
+    tmp_path: Path, mutation: Mutation
+) -> None:
+    file = tmp_path / mutation.file
+    file.parent.mkdir(parents=True)
+    shutil.copy(ROOT / mutation.file, file)
+
+    mutate(mutation, tmp_path)
+
+    assert file.read_text() != (ROOT / mutation.file).read_text()
+    ast.parse(file.read_text())
+
+
+def test_a_mutation_of_code_that_is_no_more_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "txn_svc").mkdir()
+    (tmp_path / "txn_svc" / "handlers.py").write_text("pass\n")
+
+    with pytest.raises(ValueError, match="a-timeout-is-a-decline"):
+        mutate(MUTATIONS[0], tmp_path)

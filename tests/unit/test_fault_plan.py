@@ -1,0 +1,94 @@
+"""A seed stands for one plan: the same payments and faults wherever and whenever it is drawn."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import defaultdict
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from sandbox.networks.cards import BEHAVIORS
+from tests.faults.mesh import VICTIMS
+from tests.faults.plan import (
+    MERCHANTS,
+    Fault,
+    Kind,
+    draw_faults,
+    draw_payments,
+    duration_s,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+NETWORKS = ["mastercard_sim", "visa_sim"]
+PRINT_PLAN = """
+from tests.faults.plan import draw_faults, draw_payments
+print(draw_payments(7, 50), draw_faults(7, 60.0, {victims!r}, {networks!r}))
+"""
+
+
+def _faults(seed: int, lasts_s: float = 60.0) -> list[Fault]:
+    return draw_faults(seed, lasts_s, VICTIMS, NETWORKS)
+
+
+def test_a_seed_gives_the_same_plan_in_every_process() -> None:
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", PRINT_PLAN.format(victims=VICTIMS, networks=NETWORKS)],
+            cwd=ROOT,
+            env={"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}", "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("1", "2")
+    }
+
+    assert printed == {f"{draw_payments(7, 50)} {_faults(7)}\n"}
+
+
+def test_another_seed_gives_another_plan() -> None:
+    assert draw_payments(7, 50) != draw_payments(8, 50)
+    assert _faults(7) != _faults(8)
+
+
+def test_a_plan_of_60_payments_has_every_card_of_the_sandbox() -> None:
+    payments = draw_payments(7, 60)
+
+    assert {payment.card for payment in payments} >= set(BEHAVIORS)
+    assert {payment.merchant for payment in payments} == set(range(MERCHANTS))
+    assert any(payment.gives_up for payment in payments)
+    assert all(0 <= payment.starts_at_s <= duration_s(60) for payment in payments)
+
+
+def test_a_plan_of_500_payments_hurts_every_part_in_every_way() -> None:
+    faults = _faults(7, duration_s(500))
+
+    ways = defaultdict(set)
+    for fault in faults:
+        ways[fault.target].add(fault.kind)
+    assert set(ways) == {*VICTIMS, *NETWORKS}
+    assert all(ways[name] == {Kind.KILL, Kind.FREEZE} for name in VICTIMS)
+    assert all(ways[name] == {Kind.CUT, Kind.LINE} for name in NETWORKS)
+    assert any(fault.kind is Kind.FREEZE and fault.for_s > 2 for fault in faults)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_faults_come_in_order_and_none_meets_another_at_the_same_part(seed: int) -> None:
+    faults = _faults(seed)
+
+    by_target = defaultdict(list)
+    for fault in faults:
+        by_target[fault.target].append(fault)
+    assert faults == sorted(faults, key=lambda fault: fault.at_s)
+    assert all(0 < fault.at_s < 60 for fault in faults)
+    for hits in by_target.values():
+        assert all(first.at_s + first.for_s < then.at_s for first, then in pairwise(hits))
+
+
+def test_parts_that_a_sandbox_does_not_have_are_left_alone() -> None:
+    faults = draw_faults(7, 60.0, ["txn_svc"], ["visa_sim"])
+
+    assert {fault.target for fault in faults} == {"txn_svc", "visa_sim"}
