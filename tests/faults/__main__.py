@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -16,7 +17,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.faults.run import run
+from tests.faults.report import Report
+from tests.faults.run import Say, run
 
 CONSOLE = Console(width=140)
 
@@ -32,7 +34,7 @@ def main() -> None:
         CONSOLE.print(f"{time.monotonic() - started_at:6.1f}  {text}", markup=False)
 
     say(f"seed {arguments.seed}, state in {folder}")
-    report = asyncio.run(run(arguments.seed, arguments.payments, folder, say))
+    report = asyncio.run(_run(arguments, folder, say))
     report.show(CONSOLE)
     report.write(folder / "report.json")
     if report.has_violations:
@@ -41,6 +43,12 @@ def main() -> None:
         if part.is_dir():
             shutil.rmtree(part)
     say(f"seed {arguments.seed} is well")
+
+
+async def _run(arguments: argparse.Namespace, folder: Path, say: Say) -> Report:
+    running = asyncio.create_task(run(arguments.seed, arguments.payments, folder, say))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+    return await running
 
 
 def _arguments() -> argparse.Namespace:
