@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+
+from tests.faults.apart import run_apart
 
 ROOT = Path(__file__).resolve().parents[2]
 CONSOLE = Console(width=140)
@@ -115,22 +115,12 @@ def _copy(target: Path) -> None:
 
 def _run(code: Path, seed: int) -> list[str]:
     """Run the harness of this copy and return what its violations say."""
-    states = code.parent / f"seed-{seed}"
-    states.mkdir()
-    states.chmod(0o755)
-    command = ["-m", "tests.faults", "--seed", str(seed), "--payments", str(PAYMENTS)]
-    subprocess.run(
-        [sys.executable, *command],
-        cwd=code,
-        env={**os.environ, "TMPDIR": str(states)},
-        check=False,
-        stdout=subprocess.DEVNULL,
-    )
-    [report] = states.glob("*/report.json")
-    findings = json.loads(report.read_text())["findings"]
+    folder = code.parent / f"seed-{seed}"
+    folder.mkdir()
+    folder.chmod(0o755)
     return [
         f"{violation['id']} {violation['what']}"
-        for finding in findings
+        for finding in run_apart(code, seed, PAYMENTS, folder)["findings"]
         for violation in finding["violations"]
     ]
 
