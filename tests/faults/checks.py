@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from intent_svc import domain as intents
-from tests.faults.evidence import Change, Event, Evidence, Step
+from tests.faults.evidence import Attempt, Change, Event, Evidence, Intent, Step, Transaction
 from txn_svc.domain.attempt import ATTEMPT_TRANSITIONS, AttemptStatus
 from txn_svc.domain.transaction import TRANSACTION_TRANSITIONS, TransactionStatus
 
@@ -19,11 +19,6 @@ Placed = TypeVar("Placed", Change, Event)
 
 INTENT_EVENTS = "events.payment_intent"
 ATTEMPT_EVENTS = "events.attempt"
-OPEN = {
-    "intent": {"processing"},
-    "transaction": {"pending", "pending_verification"},
-    "attempt": {"recorded", "timeout"},
-}
 
 # Legal moves by table; a row that is not there yet, or not any more, is None.
 MOVES: dict[str, set[tuple[str | None, str | None]]] = {
@@ -144,18 +139,19 @@ def no_payment_is_charged_twice(evidence: Evidence) -> Finding:
 
 def nothing_is_left_open(evidence: Evidence) -> Finding:
     """No intent, transaction or attempt still waits for an outcome."""
-    rows = [
-        *(("intent", row.id, row.status) for row in evidence.intents),
-        *(("transaction", row.id, row.status) for row in evidence.transactions),
-        *(("attempt", row.id, row.status) for row in evidence.attempts),
+    rows: list[tuple[str, Intent | Transaction | Attempt]] = [
+        *(("intent", row) for row in evidence.intents),
+        *(("transaction", row) for row in evidence.transactions),
+        *(("attempt", row) for row in evidence.attempts),
     ]
     violations = [
-        Violation(row_id, f"the {kind} is left {status}")
-        for kind, row_id, status in rows
-        if status in OPEN[kind]
+        Violation(row.id, f"the {kind} is left open: {row.status}")
+        for kind, row in rows
+        if row.is_open
     ]
-    figures = dict(sorted(Counter(f"{kind} {status}" for kind, _, status in rows).items()))
-    return Finding("nothing is left open", figures, violations)
+    counted = Counter(f"{kind} {row.status}" for kind, row in rows)
+    counted.update(f"reversal {row.reversal}" for row in evidence.attempts if row.reversal)
+    return Finding("nothing is left open", dict(sorted(counted.items())), violations)
 
 
 def every_transition_was_legal(evidence: Evidence) -> Finding:
@@ -182,18 +178,11 @@ def every_transition_was_legal(evidence: Evidence) -> Finding:
 
 
 def kafka_has_each_version_once_in_order(evidence: Evidence) -> Finding:
-    """Each object's events are there from version 1 to its last, none missing, none twice."""
-    versions: dict[str, list[int]] = defaultdict(list)
+    """Each object's events are there once and by version, up to where the object stands."""
+    story: dict[str, list[Event]] = defaultdict(list)
     for event in _in_order(evidence.events):
-        versions[event.object_id].append(event.version)
-    last_versions = {row.id: row.version for row in evidence.intents} | {
-        row.id: row.version for row in evidence.attempts
-    }
-    violations = [
-        Violation(row_id, f"is at version {version}, and Kafka has {versions[row_id]}")
-        for row_id, version in last_versions.items()
-        if versions[row_id] != list(range(1, version + 1))
-    ]
+        story[event.object_id].append(event)
+    violations = [*_out_of_order(evidence, story)]
     violations += _told_otherwise(evidence)
     known = {event.id for event in evidence.events}
     violations += [
@@ -211,6 +200,20 @@ def kafka_has_each_version_once_in_order(evidence: Evidence) -> Finding:
     ]
     figures = {"written": len(evidence.outbox), "in Kafka": len(evidence.events)}
     return Finding("Kafka has each version once, in order", figures, violations)
+
+
+def _out_of_order(evidence: Evidence, story: dict[str, list[Event]]) -> Iterator[Violation]:
+    for intent in evidence.intents:
+        versions = [event.version for event in story[intent.id]]
+        if versions != list(range(1, intent.version + 1)):
+            yield Violation(intent.id, f"is at version {intent.version}, Kafka has {versions}")
+    # Some changes of an attempt are of no concern to others and have no event.
+    for attempt in evidence.attempts:
+        versions = [event.version for event in story[attempt.id]]
+        if versions != sorted(set(versions)):
+            yield Violation(attempt.id, f"has versions {versions} in Kafka")
+        if not versions or story[attempt.id][-1].status != attempt.status:
+            yield Violation(attempt.id, f"is {attempt.status}, and Kafka does not end with that")
 
 
 def every_attempt_was_recorded_before_its_outcome(evidence: Evidence) -> Finding:

@@ -73,6 +73,11 @@ class Intent:
     amount_captured_minor: int
     version: int
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a network's word is still waited for."""
+        return self.status == "processing"
+
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
@@ -84,10 +89,15 @@ class Transaction:
     key: str
     status: str
 
+    @property
+    def is_open(self) -> bool:
+        """Whether its outcome is still waited for."""
+        return self.status in {"pending", "pending_verification"}
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An attempt in the txn database."""
+    """An attempt in the txn database. reversal: how far its undoing is, if it is undone."""
 
     id: str
     transaction_id: str
@@ -96,6 +106,12 @@ class Attempt:
     rrn: str
     status: str
     version: int
+    reversal: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its outcome or its undoing is still waited for."""
+        return self.status in {"recorded", "timeout"} or self.reversal in {"pending", "overdue"}
 
 
 @dataclass(frozen=True, slots=True)

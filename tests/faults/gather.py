@@ -45,7 +45,7 @@ select id, merchant_id, payment_intent_id as intent_id, idempotency_key as key, 
 from transactions order by id
 """
 ATTEMPTS = """
-select id, transaction_id, payment_intent_id as intent_id, network, rrn, status, version
+select id, transaction_id, payment_intent_id as intent_id, network, rrn, status, version, reversal
 from attempts order by id
 """
 

@@ -36,29 +36,29 @@ class Mutation:
 MUTATIONS = (
     Mutation(
         "a-timeout-is-a-decline",
-        "txn_svc/handlers.py",
-        old="""        except NoAnswer:
-            outcome = NO_ANSWER
+        "txn_svc/handlers/charges.py",
+        old="""            outcome = replace(NO_ANSWER, messages=(sent,))
 """,
-        new="""        except NoAnswer:
-            outcome = Outcome(AttemptEvent.DECLINE, NEVER_SENT)
+        new="""            outcome = Outcome(AttemptEvent.DECLINE, NEVER_SENT, messages=(sent,))
 """,
         reported_as="we say 0 (failed)",
     ),
     Mutation(
         "the-outcome-is-written-before-the-attempt",
-        "txn_svc/handlers.py",
-        old="""        await self._store.records.submit(Step(transaction, attempt))
+        "txn_svc/handlers/charges.py",
+        old="""        await self._record(transaction, attempt)
         money = Money(terms.amount_minor, terms.currency)
+        sent = Message("0100", is_sent=True, at=int(self._clock.now().timestamp()))
         try:
-            response = await reservation.authorize(card, money)
+            response = await reservation.authorize(card, money, send_until)
 """,
         new="""        money = Money(terms.amount_minor, terms.currency)
+        sent = Message("0100", is_sent=True, at=int(self._clock.now().timestamp()))
         try:
             try:
-                response = await reservation.authorize(card, money)
+                response = await reservation.authorize(card, money, send_until)
             finally:
-                await self._store.records.submit(Step(transaction, attempt))
+                await self._record(transaction, attempt)
 """,
         reported_as="is unknown to us",
     ),

@@ -170,6 +170,11 @@ def _left_open(well: Evidence) -> Evidence:
     return replace(well, transactions=[replace(transaction, status="pending_verification")])
 
 
+def _left_being_reversed(well: Evidence) -> Evidence:
+    [attempt] = well.attempts
+    return replace(well, attempts=[replace(attempt, reversal="pending")])
+
+
 def _moved_illegally(well: Evidence) -> Evidence:
     again = a_change("intent.payment_intents", 3, "pi_1", "succeeded", "failed")
     return replace(well, changes=[*well.changes, again])
@@ -191,6 +196,10 @@ def _order_turned(well: Evidence) -> Evidence:
 
 def _event_lost(well: Evidence) -> Evidence:
     return replace(well, events=[*well.events[:2], *well.events[3:]])
+
+
+def _outcome_untold(well: Evidence) -> Evidence:
+    return replace(well, events=well.events[:-1], outbox=well.outbox[:-1])
 
 
 def _event_twice(well: Evidence) -> Evidence:
@@ -265,12 +274,14 @@ VIOLATIONS: list[tuple[Callable[[Evidence], Evidence], Callable[[Evidence], Find
     (_charged_twice, checks.our_books_equal_the_networks_books, "pi_1"),
     (_charged_twice, checks.no_payment_is_charged_twice, "pi_1"),
     (_left_open, checks.nothing_is_left_open, "txn_1"),
+    (_left_being_reversed, checks.nothing_is_left_open, "att_1"),
     (_moved_illegally, checks.every_transition_was_legal, "pi_1"),
     (_change_missing, checks.every_transition_was_legal, "pi_1"),
     (_last_change_missing, checks.every_transition_was_legal, "att_1"),
     (_order_turned, checks.kafka_has_each_version_once_in_order, "pi_1"),
     (_event_lost, checks.kafka_has_each_version_once_in_order, "pi_1"),
     (_event_lost, checks.kafka_has_each_version_once_in_order, "evt_pi_1_3"),
+    (_outcome_untold, checks.kafka_has_each_version_once_in_order, "att_1"),
     (_event_twice, checks.kafka_has_each_version_once_in_order, "pi_1"),
     (_event_untrue, checks.kafka_has_each_version_once_in_order, "att_1"),
     (_event_elsewhere, checks.kafka_has_each_version_once_in_order, "pi_1"),

@@ -26,8 +26,9 @@ def test_a_mutation_changes_the_code_and_leaves_it_readable(
 
 
 def test_a_mutation_of_code_that_is_no_more_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "txn_svc").mkdir()
-    (tmp_path / "txn_svc" / "handlers.py").write_text("pass\n")
+    file = tmp_path / MUTATIONS[0].file
+    file.parent.mkdir(parents=True)
+    file.write_text("pass\n")
 
     with pytest.raises(ValueError, match="a-timeout-is-a-decline"):
         mutate(MUTATIONS[0], tmp_path)
