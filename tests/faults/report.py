@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -80,5 +81,5 @@ def times_to_certainty_s(changes: Iterable[Change]) -> list[float]:
 def _percentiles(times_s: list[float]) -> str:
     if not times_s:
         return "none became certain"
-    at = {percent: times_s[(len(times_s) - 1) * percent // 100] for percent in (50, 99)}
+    at = {percent: times_s[math.ceil((len(times_s) - 1) * percent / 100)] for percent in (50, 99)}
     return f"{len(times_s)} attempts, p50 {at[50]:.1f} s, p99 {at[99]:.1f} s"
