@@ -29,7 +29,7 @@ EVENT_TYPES = (
 # The last merchant wants to hear of outcomes alone.
 SUBSCRIPTIONS = (EVENT_TYPES, EVENT_TYPES, ("payment.succeeded", "payment.failed"))
 QUIET_S_MAX = 240.0
-UNCHANGED_S = 45.0  # nothing moves for so long: what is open stays open
+UNCHANGED_S = 75.0  # longer than a lease of webhook_svc: what is open stays open
 
 Say = Callable[[str], None]
 
