@@ -69,6 +69,10 @@ class _Blow:
     orders: tuple[Order, ...] = ()
     lasts_s: tuple[tuple[float, float], ...] = ((0.0, 0.0),)
     recovers_s: float = 4.0
+    killed_meanwhile: str | None = None
+
+    def targets(self) -> list[str]:
+        return [self.target, *([self.killed_meanwhile] if self.killed_meanwhile else [])]
 
 
 # Up to well over the sandbox's network timeout of 2 s.
@@ -76,6 +80,8 @@ FREEZES_S = ((0.3, 1.5), (2.5, 5.0))
 RECOVERS_S = {"postgres": 6.0, "kafka": 12.0, "connect": 15.0}
 # What matters most is hurt twice as often.
 TWICE = ("txn_svc", "intent_svc", "recon_svc")
+WRITERS = ("txn_svc", "intent_svc", "recon_svc", "webhook_svc")
+MEANWHILE_S = 0.8  # before the next fault
 
 LINE_ORDERS: tuple[tuple[Order, ...], ...] = (
     ({"refuses": True},),
@@ -126,15 +132,25 @@ def draw_faults(
     while at_s < lasts_s:
         if len(deck) < len(blows):
             deck += chance.sample(blows, len(blows))
-        blow = next((one for one in deck if busy_until_s[one.target] <= at_s), None)
+        blow = next(
+            (one for one in deck if all(busy_until_s[name] <= at_s for name in one.targets())), None
+        )
         if blow is not None:
             deck.remove(blow)
-            for_s = round(chance.uniform(*chance.choice(blow.lasts_s)), 2)
-            order = chance.choice(blow.orders) if blow.orders else {}
-            faults.append(Fault(round(at_s, 2), blow.kind, blow.target, for_s, order))
-            busy_until_s[blow.target] = at_s + for_s + blow.recovers_s
+            struck = list(_strike(chance, blow, at_s))
+            faults += struck
+            for name in blow.targets():
+                busy_until_s[name] = at_s + struck[0].for_s + blow.recovers_s
         at_s += chance.uniform(*GAP_S)
     return faults
+
+
+def _strike(chance: random.Random, blow: _Blow, at_s: float) -> Iterator[Fault]:
+    for_s = round(chance.uniform(*chance.choice(blow.lasts_s)), 2)
+    order = chance.choice(blow.orders) if blow.orders else {}
+    yield Fault(round(at_s, 2), blow.kind, blow.target, for_s, order)
+    if blow.killed_meanwhile is not None:
+        yield Fault(round(at_s + MEANWHILE_S, 2), Kind.KILL, blow.killed_meanwhile)
 
 
 def _blows(processes: Sequence[str], networks: Sequence[str]) -> list[_Blow]:
@@ -143,6 +159,13 @@ def _blows(processes: Sequence[str], networks: Sequence[str]) -> list[_Blow]:
         kill = _Blow(Kind.KILL, name, recovers_s=RECOVERS_S.get(name, 4.0))
         freeze = _Blow(Kind.FREEZE, name, lasts_s=FREEZES_S)
         blows += [kill, freeze] * (2 if name in TWICE else 1)
+    if "postgres" in processes:
+        # What a service was about to write when its database stood still dies with the service.
+        blows += [
+            _Blow(Kind.FREEZE, "postgres", (), FREEZES_S[1:], 6.0, killed_meanwhile=name)
+            for name in WRITERS
+            if name in processes
+        ]
     for name in networks:
         blows += [_Blow(Kind.CUT, name, recovers_s=1.0)] * 2
         blows += [

@@ -83,9 +83,22 @@ def test_faults_come_in_order_and_none_meets_another_at_the_same_part(seed: int)
     for fault in faults:
         by_target[fault.target].append(fault)
     assert faults == sorted(faults, key=lambda fault: fault.at_s)
-    assert all(0 < fault.at_s < 60 for fault in faults)
+    assert all(0 < fault.at_s < 61 for fault in faults)
     for hits in by_target.values():
         assert all(first.at_s + first.for_s < then.at_s for first, then in pairwise(hits))
+
+
+def test_services_are_killed_also_while_their_database_stands_still() -> None:
+    faults = _faults(7, duration_s(500))
+
+    killed = {
+        then.target
+        for frozen, then in pairwise(faults)
+        if (frozen.kind, frozen.target) == (Kind.FREEZE, "postgres")
+        and then.kind is Kind.KILL
+        and then.at_s < frozen.at_s + frozen.for_s
+    }
+    assert killed >= {"txn_svc", "intent_svc", "recon_svc", "webhook_svc"}
 
 
 def test_parts_that_a_sandbox_does_not_have_are_left_alone() -> None:
