@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -84,6 +85,7 @@ def mutate(mutation: Mutation, root: Path) -> None:
 
 def main(names: list[str]) -> None:
     """Run the mutations of these names, or all."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     wanted = [mutation for mutation in MUTATIONS if not names or mutation.name in names]
     unreported = [mutation.name for mutation in wanted if not _is_reported(mutation)]
     if unreported:

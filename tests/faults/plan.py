@@ -171,6 +171,11 @@ def _blows(processes: Sequence[str], networks: Sequence[str]) -> list[_Blow]:
         blows += [
             _Blow(Kind.LINE, name, orders, ((0.5, 2.0), (2.5, 5.0)), 1.0) for orders in LINE_ORDERS
         ]
+        if "txn_svc" in processes:
+            # What it had asked for and not yet heard of dies with it.
+            slow: Order = {"responses": {"delay_ms": 1500}}
+            late = ((2.5, 5.0),)
+            blows += [_Blow(Kind.LINE, name, (slow,), late, killed_meanwhile="txn_svc")]
     return blows
 
 

@@ -14,6 +14,7 @@ from sandbox.networks.cards import BEHAVIORS
 from tests.faults.mesh import VICTIMS
 from tests.faults.plan import (
     MERCHANTS,
+    WRITERS,
     Fault,
     Kind,
     draw_faults,
@@ -88,17 +89,16 @@ def test_faults_come_in_order_and_none_meets_another_at_the_same_part(seed: int)
         assert all(first.at_s + first.for_s < then.at_s for first, then in pairwise(hits))
 
 
-def test_services_are_killed_also_while_their_database_stands_still() -> None:
+def test_services_are_killed_also_while_what_they_wait_for_stands_still() -> None:
     faults = _faults(7, duration_s(500))
 
     killed = {
-        then.target
-        for frozen, then in pairwise(faults)
-        if (frozen.kind, frozen.target) == (Kind.FREEZE, "postgres")
-        and then.kind is Kind.KILL
-        and then.at_s < frozen.at_s + frozen.for_s
+        (still.target, then.target)
+        for still, then in pairwise(faults)
+        if then.kind is Kind.KILL and then.at_s < still.at_s + still.for_s
     }
-    assert killed >= {"txn_svc", "intent_svc", "recon_svc", "webhook_svc"}
+    assert killed >= {("postgres", name) for name in WRITERS}
+    assert killed >= {(network, "txn_svc") for network in NETWORKS}
 
 
 def test_parts_that_a_sandbox_does_not_have_are_left_alone() -> None:
