@@ -18,7 +18,6 @@ from txn_svc.domain.transaction import TRANSACTION_TRANSITIONS, TransactionStatu
 Placed = TypeVar("Placed", Change, Event)
 
 INTENT_EVENTS = "events.payment_intent"
-ATTEMPT_EVENTS = "events.attempt"
 
 # Legal moves by table; a row that is not there yet, or not any more, is None.
 MOVES: dict[str, set[tuple[str | None, str | None]]] = {
@@ -220,7 +219,7 @@ def every_attempt_was_recorded_before_its_outcome(evidence: Evidence) -> Finding
     """`attempt.recorded` comes first for each attempt, and nothing was sent without one."""
     types: dict[str, list[str]] = defaultdict(list)
     for event in _in_order(evidence.events):
-        if event.topic == ATTEMPT_EVENTS:
+        if event.type.startswith("attempt."):
             types[event.object_id].append(event.type)
     violations = [
         Violation(attempt_id, f"has {found}")
@@ -304,16 +303,11 @@ def _charged_by_intent(evidence: Evidence) -> tuple[dict[str, list[int]], list[V
 
 
 def _told_otherwise(evidence: Evidence) -> Iterator[Violation]:
-    """Yield the events that tell a status which the object did not have at that version."""
-    status_by_version = {
-        (change.id, change.version): change.after
-        for change in evidence.changes
-        if change.version is not None
-    }
+    """Yield the events that tell a status which the object never had at that version."""
+    happened = {(change.id, change.version, change.after) for change in evidence.changes}
     for event in evidence.events:
-        status = status_by_version.get((event.object_id, event.version))
-        if status != event.status:
-            what = f"{event.type} says {event.status} at version {event.version}, it was {status}"
+        if (event.object_id, event.version, event.status) not in happened:
+            what = f"{event.type} says {event.status} at version {event.version}: it never was"
             yield Violation(event.object_id, what)
 
 

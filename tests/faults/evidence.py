@@ -134,7 +134,7 @@ class LedgerRow:
 class Change:
     """A change of a row on the audit trail; before, after: its status, None where it was not.
 
-    table: e.g. "txn.attempts". at_ms: when the database committed it.
+    table: e.g. "txn.attempts". version: 1 where rows have none. at_ms: when it was committed.
     """
 
     table: str
@@ -144,13 +144,13 @@ class Change:
     intent_id: str
     before: str | None
     after: str | None
-    version: int | None
+    version: int
     at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A domain event in Kafka. object_id: the intent's or the attempt's; status: the object's."""
+    """A domain event in Kafka. object_id, status: of the intent, the attempt or the transaction."""
 
     topic: str
     partition: int

@@ -11,7 +11,7 @@ from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 from paymesh.events.v1 import attempt_event_pb2, payment_intent_event_pb2
 from paymesh.intent.v1 import payment_intent_pb2
-from paymesh.txn.v1 import attempt_pb2
+from paymesh.txn.v1 import attempt_pb2, transaction_pb2
 
 from tests.faults.evidence import (
     Attempt,
@@ -51,6 +51,7 @@ from attempts order by id
 
 INTENT_STATUS = payment_intent_pb2.PaymentIntentStatusEnum.PaymentIntentStatus
 ATTEMPT_STATUS = attempt_pb2.AttemptStatusEnum.AttemptStatus
+TRANSACTION_STATUS = transaction_pb2.TransactionStatusEnum.TransactionStatus
 
 
 class Trail:
@@ -115,7 +116,7 @@ def _change(record: Any) -> Change:
         intent_id=row["id"] if table == "intent.payment_intents" else row["payment_intent_id"],
         before=before["status"] if before else None,
         after=after["status"] if after else None,
-        version=row.get("version"),
+        version=row.get("version", 1),
         at_ms=value["source"]["ts_ms"],
     )
 
@@ -138,7 +139,11 @@ def _intent_event(record: Any) -> Event:
 
 def _attempt_event(record: Any) -> Event:
     event = attempt_event_pb2.AttemptEvent.FromString(record.value)
-    attempt = event.attempt
+    if event.HasField("attempt"):
+        object_id, status = event.attempt.id, ATTEMPT_STATUS.Name(event.attempt.status)
+    else:
+        object_id = event.transaction.id
+        status = TRANSACTION_STATUS.Name(event.transaction.status)
     return Event(
         topic=record.topic,
         partition=record.partition,
@@ -146,9 +151,9 @@ def _attempt_event(record: Any) -> Event:
         key=record.key.decode(),
         id=event.id,
         type=event.type,
-        object_id=attempt.id,
+        object_id=object_id,
         version=event.version,
-        status=ATTEMPT_STATUS.Name(attempt.status),
+        status=status,
     )
 
 

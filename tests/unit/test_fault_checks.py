@@ -43,7 +43,7 @@ def a_request(step: Step, object_id: str, status: str) -> Request:
 
 
 def a_change(table: str, offset: int, row_id: str, before: str | None, after: str | None) -> Change:
-    version = None if table == "txn.transactions" else offset + 1
+    version = 1 if table == "txn.transactions" else offset + 1
     return Change(table, 0, offset, row_id, "pi_1", before, after, version, at_ms=offset * 1000)
 
 
@@ -341,13 +341,27 @@ def test_a_reversed_approval_and_a_charge_that_was_given_up_are_no_violations() 
         a_change("txn.transactions", 3, "txn_2", None, "pending"),
         a_change("txn.transactions", 4, "txn_2", "pending", None),
     ]
+    abandoned = [
+        a_change("txn.transactions", 5, "txn_3", None, "pending"),
+        a_change("txn.transactions", 6, "txn_3", "pending", "failed"),
+    ]
+    told = replace(
+        an_event("events.attempt", 9, "transaction.abandoned", "txn_3", "failed"), version=1
+    )
     both = replace(
         well,
         attempts=[*well.attempts, attempt],
         ledger=[*well.ledger, reversed_row],
-        changes=[*well.changes, *given_up],
+        transactions=[
+            *well.transactions,
+            Transaction("txn_3", "mer_1", "pi_1", "key-3", "failed"),
+        ],
+        changes=[*well.changes, *given_up, *abandoned],
+        events=[*well.events, told],
     )
 
     assert checks.our_books_equal_the_networks_books(both).violations == []
     assert checks.no_payment_is_charged_twice(both).violations == []
+    order = checks.kafka_has_each_version_once_in_order(both)
+    assert {row.id for row in order.violations} == {"att_2"}  # made up without its events
     assert {row.id for row in checks.every_transition_was_legal(both).violations} == {"att_2"}
