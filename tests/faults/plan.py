@@ -81,7 +81,7 @@ RECOVERS_S = {"postgres": 6.0, "kafka": 12.0, "connect": 15.0}
 # What matters most is hurt twice as often.
 TWICE = ("txn_svc", "intent_svc", "recon_svc")
 WRITERS = ("txn_svc", "intent_svc", "recon_svc", "webhook_svc")
-MEANWHILE_S = 0.8  # before the next fault
+MEANWHILE_S = 0.4  # before PostgreSQL is back, and before the next fault
 
 LINE_ORDERS: tuple[tuple[Order, ...], ...] = (
     ({"refuses": True},),
@@ -160,9 +160,10 @@ def _blows(processes: Sequence[str], networks: Sequence[str]) -> list[_Blow]:
         freeze = _Blow(Kind.FREEZE, name, lasts_s=FREEZES_S)
         blows += [kill, freeze] * (2 if name in TWICE else 1)
     if "postgres" in processes:
-        # What a service was about to write when its database stood still dies with the service.
+        # What a service could not write because its database was gone dies with the service. (A
+        # frozen database would still do, when it goes on, what it was told.)
         blows += [
-            _Blow(Kind.FREEZE, "postgres", (), FREEZES_S[1:], 6.0, killed_meanwhile=name)
+            _Blow(Kind.KILL, "postgres", recovers_s=6.0, killed_meanwhile=name)
             for name in WRITERS
             if name in processes
         ]

@@ -14,7 +14,7 @@ from tests.faults.apart import run_apart
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
-SEED = 183  # kills every service, PostgreSQL, Kafka and Connect
+SEED = 134  # kills every service, PostgreSQL, Kafka and Connect
 PAYMENTS = 60
 
 
