@@ -105,8 +105,13 @@ def address_reversal(attempt: Attempt, stan: str, transmitted_at: str, terminal_
 
 
 def retry_reversal(attempt: Attempt, rule: ReversalRule, now: float, *messages: Message) -> Attempt:
-    """Let the advice be repeated after the network's pause; past its schedule it is overdue."""
+    """Let the advice be repeated after the network's pause; past its schedule it is overdue.
+
+    One that was acknowledged meanwhile, by an answer that came too late for its own try, stays so.
+    """
     reversal = _reversal(attempt)
+    if reversal.status is ReversalStatus.ACKNOWLEDGED:
+        return note(attempt, *messages)
     tries = reversal.tries + 1
     later = replace(
         reversal,
