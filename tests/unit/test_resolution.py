@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -37,6 +38,7 @@ from txn_svc.domain.transaction import (
     PARTLY_APPROVED,
     UNDONE,
     Outcome,
+    Transaction,
     TransactionStatus,
     settle,
 )
@@ -80,7 +82,8 @@ def settled_as(outcome: Outcome) -> Exchange:
 def state(exchange: Exchange) -> tuple[str, str, str | None]:
     """Return what the merchant is told, what the attempt is, and whether it is being undone."""
     transaction, attempt = exchange
-    return transaction.status, attempt.status, attempt.reversal and attempt.reversal.status
+    undoing = attempt.reversal.status if attempt.reversal is not None else None
+    return transaction.status, attempt.status, undoing
 
 
 # What an exchange was, the answer that nobody waits for any more, and what both come to.
@@ -109,9 +112,8 @@ LATE_ANSWERS = [
 
 @pytest.mark.parametrize(("before", "answer", "after"), LATE_ANSWERS)
 def test_a_late_answer_settles_what_is_open_and_flips_nothing(
-    before: object, answer: Outcome, after: tuple[str, str, str | None]
+    before: Callable[[], Exchange], answer: Outcome, after: tuple[str, str, str | None]
 ) -> None:
-    assert callable(before)
     transaction, attempt = before()
 
     taken = take_late_answer(transaction, attempt, answer)
@@ -122,8 +124,7 @@ def test_a_late_answer_settles_what_is_open_and_flips_nothing(
 
 
 @pytest.mark.parametrize("before", [recorded, unanswered, being_reversed, undone])
-def test_an_answer_that_says_nothing_certain_is_only_kept(before: object) -> None:
-    assert callable(before)
+def test_an_answer_that_says_nothing_certain_is_only_kept(before: Callable[[], Exchange]) -> None:
     transaction, attempt = before()
 
     taken = take_late_answer(transaction, attempt, DOUBTFUL)
@@ -215,9 +216,8 @@ def test_an_inquiry_settles_what_is_unanswered_and_again_changes_nothing(
     ],
 )
 def test_an_inquiry_settles_nothing_that_is_on_its_way_or_came_to_something_else(
-    before: object, outcome: Outcome
+    before: Callable[[], Exchange], outcome: Outcome
 ) -> None:
-    assert callable(before)
     with pytest.raises(AttemptInUnexpectedState):
         resolve(*before(), outcome)
 
@@ -257,17 +257,20 @@ def test_a_late_approval_is_the_same_before_and_after_the_acknowledgment() -> No
     assert set(before[1].messages) == set(after[1].messages)
 
 
-@pytest.mark.parametrize("call", [acknowledge_reversal, "address", "retry"])
-def test_what_is_not_being_reversed_takes_no_step_of_a_reversal(call: object) -> None:
-    transaction, attempt = unanswered()
-
+@pytest.mark.parametrize(
+    "step",
+    [
+        acknowledge_reversal,
+        lambda _, attempt: address_reversal(attempt, "000009", "1124120009", "P0000001"),
+        lambda _, attempt: retry_reversal(attempt, RULE, 10),
+    ],
+    ids=["acknowledge", "address", "retry"],
+)
+def test_what_is_not_being_reversed_takes_no_step_of_a_reversal(
+    step: Callable[[Transaction, Attempt], object],
+) -> None:
     with pytest.raises(AttemptInUnexpectedState):
-        if call == "address":
-            address_reversal(attempt, "000009", "1124120009", "P0000001")
-        elif call == "retry":
-            retry_reversal(attempt, RULE, 10)
-        else:
-            acknowledge_reversal(transaction, attempt)
+        step(*unanswered())
 
 
 def test_an_advice_keeps_its_name_and_is_repeated_by_the_schedule_for_ever() -> None:
