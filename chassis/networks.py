@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class InquiryRule(BaseModel):
@@ -18,8 +21,8 @@ class InquiryRule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    backoff_s: tuple[float, ...] = Field(min_length=1)
-    not_found_is_failed_after_s: float = Field(gt=0)
+    backoff_s: tuple[Seconds, ...] = Field(min_length=1)
+    not_found_is_failed_after_s: Seconds
 
 
 class ReversalRule(BaseModel):
@@ -30,8 +33,8 @@ class ReversalRule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    repeat_s: tuple[float, ...] = Field(min_length=1)
-    then_every_s: float = Field(gt=0)
+    repeat_s: tuple[Seconds, ...] = Field(min_length=1)
+    then_every_s: Seconds
 
     def pause_s(self, tries: int) -> float:
         """Return how long to wait after so many tries, 1 or more."""
@@ -47,12 +50,14 @@ class NetworkRules(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    timeout_s: float = Field(gt=0)
+    timeout_s: Seconds
     inquiry: InquiryRule | None = None
     reversal: ReversalRule
 
 
 def read_network_rules(file: Path) -> dict[str, NetworkRules]:
-    """Return the rules by network. Raises pydantic.ValidationError, which names the field."""
-    found = yaml.safe_load(file.read_text())
-    return {name: NetworkRules.model_validate(rules) for name, rules in found.items()}
+    """Return the rules by network.
+
+    Raises pydantic.ValidationError, which names the network and the field.
+    """
+    return TypeAdapter(dict[str, NetworkRules]).validate_python(yaml.safe_load(file.read_text()))
