@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any
-
-from paymesh.events.v1 import attempt_event_pb2
-from paymesh.txn.v1 import attempt_pb2, transaction_pb2
-
-from chassis.consumer import Record
-from chassis.database import Database
-from chassis.ids import AttemptId, MerchantId, PaymentIntentId, TransactionId, new_id
+from chassis.ids import AttemptId, MerchantId, PaymentIntentId, TransactionId
 from recon_svc.domain.resolution import Attempt, AttemptStatus
-from recon_svc.store.attempts import AttemptStore
-from tests.fakes import FakeClock
 
 CREATED = 1_772_366_400
 DEADLINE = CREATED + 3

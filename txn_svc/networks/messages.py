@@ -141,17 +141,21 @@ def unpack(dialect: Dialect, message: bytes) -> dict[str, str]:
     except (iso8583.DecodeError, KeyError, ValueError) as error:
         where = getattr(error, "field", "?")
         raise MessageInvalid(f"element {where} can't be read") from None
+    for name, text in decoded.items():
+        if not (text.isascii() and text.isprintable()):
+            raise MessageInvalid(f"element {name} can't be text")
     return decoded
 
 
 def match_key(dialect: Dialect, elements: dict[str, str]) -> MatchKey:
-    """Return what a response has in common with its request: its class and its trace."""
-    return (elements["t"][:2], *(elements.get(name, "").strip() for name in dialect.match))
+    """Return what names the request that a response answers: its own type and the trace."""
+    return (elements["t"], *(elements.get(name, "").strip() for name in dialect.match))
 
 
 def request_key(dialect: Dialect, mti: str, trace: Trace) -> MatchKey:
     """Return the key that the response to this request will have."""
-    return match_key(dialect, {"t": mti, "37": trace.rrn, **_named(trace)})
+    response = f"{mti[:2]}{int(mti[2]) + 1}0"  # 0100 has 0110; 0420 and its repeat 0421 have 0430
+    return match_key(dialect, {"t": response, "37": trace.rrn, **_named(trace)})
 
 
 def authorization_response(elements: dict[str, str]) -> AuthorizationResponse:
