@@ -7,7 +7,6 @@ import logging
 
 from chassis.errors import ServiceUnavailable
 from txn_svc.domain.attempt import Attempt
-from txn_svc.domain.transaction import Transaction
 from txn_svc.handlers.attempts import AttemptHandlers
 
 LOG = logging.getLogger(__name__)
@@ -26,7 +25,8 @@ class ReversalDispatcher:
         self._loops: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Begin to work in the background."""
+        """Begin to work in the background, when no open exchange's STAN can be used again."""
+        await self._hold_open_stans()
         self._loops = [
             asyncio.create_task(self._send_due(), name="reversals"),
             asyncio.create_task(self._sweep(), name="never recorded"),
@@ -37,26 +37,23 @@ class ReversalDispatcher:
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, *self._sending, return_exceptions=True)
+        await self._handlers.stop()
 
     async def _send_due(self) -> None:
-        stans_are_held = False
         while True:
             try:
-                if not stans_are_held:
-                    await self._handlers.hold_open_stans()
-                    stans_are_held = True
                 free = IN_FLIGHT_MAX - len(self._sending)
-                for exchange in await self._handlers.claim_reversals(free) if free else ():
-                    task = asyncio.create_task(self._send(*exchange), name="reversal")
+                for _, attempt in await self._handlers.claim_reversals(free) if free else ():
+                    task = asyncio.create_task(self._send(attempt), name="reversal")
                     self._sending.add(task)
                     task.add_done_callback(self._sending.discard)
             except ServiceUnavailable:
                 LOG.info("reversals wait for the database")
             await asyncio.sleep(POLL_S)
 
-    async def _send(self, transaction: Transaction, attempt: Attempt) -> None:
+    async def _send(self, attempt: Attempt) -> None:
         try:
-            await self._handlers.send_reversal(transaction, attempt)
+            await self._handlers.send_reversal(attempt)
         except ServiceUnavailable:
             # Nothing is written, so it is sent once more when its lease is over.
             LOG.warning("a reversal could not be noted", extra={"attempt_id": attempt.id})
@@ -64,7 +61,14 @@ class ReversalDispatcher:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_EVERY_S)
+            await self._hold_open_stans()
             try:
                 await self._handlers.give_up_never_recorded(SWEPT_MAX)
             except ServiceUnavailable:
                 LOG.info("the sweep waits for the database")
+
+    async def _hold_open_stans(self) -> None:
+        try:
+            await self._handlers.hold_open_stans()
+        except ServiceUnavailable:
+            LOG.warning("the STANs of open exchanges are not known")

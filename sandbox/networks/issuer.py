@@ -132,6 +132,8 @@ def _note(row: Row, request: Elements, response_code: str) -> None:
             "processing_code": request.get("3", ""),
             "response_code": response_code,
             "at": request["7"],
+            "stan": request["11"],
+            "terminal_id": request.get("41", ""),
         }
     )
 

@@ -28,6 +28,12 @@ from tests.fakes import FakeClock
 from tests.integration.authz_client import Authz, free_port
 from tests.integration.collector import Collector, running_collector
 from tests.integration.intent_parts import IntentProcess, a_caller
+from tests.integration.resolution_parts import (
+    Networks,
+    Resolving,
+    running_networks,
+    two_processes,
+)
 from tests.integration.settings import database_and_settings
 
 START_S_MAX = 30.0
@@ -95,6 +101,22 @@ async def txn_databases(postgres: DatabaseServer, tls: Path) -> AsyncIterator[li
     yield databases
     for database in databases:
         await database.close()
+
+
+@pytest.fixture(scope="session")
+async def networks(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Networks]:
+    """Run every simulated card network, and connections of two processes to each."""
+    async with running_networks(tmp_path_factory.mktemp("networks")) as running:
+        yield running
+
+
+@pytest.fixture
+async def resolving(
+    txn_databases: list[Database], networks: Networks, caller: Caller
+) -> AsyncIterator[Resolving]:
+    """Lend two processes of txn_svc that resolve a merchant's attempts over the networks."""
+    async with two_processes(txn_databases, networks, caller) as processes:
+        yield processes
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chassis.networks import NetworkRules, ReversalRule
+from chassis.networks import InquiryRule, NetworkRules, ReversalRule
 from txn_svc.domain.card import Card, CardFields, check_card
 from txn_svc.networks.pool import CardNetworkUnavailable, NetworkPool
 
@@ -25,6 +25,9 @@ TIMEOUT_S = 1.0
 RULES = NetworkRules(
     timeout_s=TIMEOUT_S, reversal=ReversalRule(repeat_s=(0.1, 0.1, 0.1), then_every_s=60)
 )
+ASKABLE = RULES.model_copy(
+    update={"inquiry": InquiryRule(backoff_s=(0.1, 0.1), not_found_is_failed_after_s=5)}
+)
 NETWORKS = ["visa_sim", "mastercard_sim"]
 CARDS = {
     "approved": ("4242424242424242", "5555555555554444"),
@@ -32,6 +35,8 @@ CARDS = {
     "answer late": ("4000000000990020", "5200000000990025"),
     "answer twice": ("4000000000990038", "5200000000990033"),
     "never received": ("4000000000990046", "5200000000990041"),
+    "decline lost": ("4000000000990079", "5200000000990074"),
+    "three answers lost": ("4000000000990095", "5200000000990090"),
     "closed": ("4000000000990087", "5200000000990082"),
     "slow": ("4000000000990111", "5200000000990116"),
     "half": ("4000000000990129", "5200000000990124"),
@@ -109,9 +114,11 @@ def a_card(simulator: Simulator, behavior: str) -> Card:
 
 
 @asynccontextmanager
-async def a_pool(simulator: Simulator, *, connections: int = 2) -> AsyncIterator[NetworkPool]:
+async def a_pool(
+    simulator: Simulator, rules: NetworkRules = RULES, *, connections: int = 2
+) -> AsyncIterator[NetworkPool]:
     """Return a started pool that the network has let in."""
-    pool = NetworkPool(simulator.name, [simulator.address], RULES, connections=connections)
+    pool = NetworkPool(simulator.name, [simulator.address], rules, connections=connections)
     await pool.start()
     try:
         await signed_on(pool)

@@ -12,13 +12,22 @@ from datetime import date
 
 import iso8583
 import pytest
+import sqlalchemy as sa
 
+from chassis.database import Database
+from chassis.identity import Caller
 from chassis.money import Money
+from chassis.networks import NetworkRules
 from sandbox.networks.dialect import SPECIFICATIONS
-from tests.integration.network_parts import NETWORKS, RULES, card_fields, signed_on
+from tests.integration.network_parts import ASKABLE, NETWORKS, RULES, card_fields, signed_on
+from tests.integration.races import until_waiting
+from tests.integration.txn_parts import HOLD_ATTEMPT, FakeIntents, TxnProcess, a_step
+from txn_svc.clients import IntentClient
+from txn_svc.domain.attempt import Attempt, AttemptEvent, AttemptStatus, ReversalReason
 from txn_svc.domain.card import check_card
+from txn_svc.handlers.attempts import AttemptHandlers
 from txn_svc.networks.messages import AuthorizationResponse
-from txn_svc.networks.pool import NetworkPool, NoAnswer
+from txn_svc.networks.pool import CardNetworkUnavailable, NetworkPool, NoAnswer
 
 pytestmark = pytest.mark.integration
 
@@ -36,6 +45,7 @@ class HostileNetwork:
     said: Callable[[HostileNetwork, Elements], bytes] = lambda *_: b""
     requests: list[Elements] = field(default_factory=list)
     connections: list[asyncio.StreamWriter] = field(default_factory=list)
+    is_gone: bool = False
     came: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def approval(self, request: Elements, **changes: str) -> Elements:
@@ -50,6 +60,9 @@ class HostileNetwork:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one client until it goes."""
+        if self.is_gone:
+            writer.close()
+            return
         self.connections.append(writer)
         async with self.came:
             self.came.notify_all()
@@ -74,12 +87,27 @@ class HostileNetwork:
         async with asyncio.timeout(30), self.came:
             await self.came.wait_for(lambda: len(self.connections) >= times)
 
+    async def go_away(self, pool: NetworkPool) -> None:
+        """Close every connection, take no more, and wait until the client has seen it."""
+        self.is_gone = True
+        for writer in self.connections:
+            writer.close()
+        for _ in range(1000):
+            try:
+                with pool.reserve():
+                    await asyncio.sleep(0.01)
+            except CardNetworkUnavailable:
+                return
+        pytest.fail("the client has not seen that its connection is closed")
+
     @asynccontextmanager
-    async def pool(self, *, connections: int = 1) -> AsyncIterator[NetworkPool]:
+    async def pool(
+        self, *, connections: int = 1, rules: NetworkRules = RULES
+    ) -> AsyncIterator[NetworkPool]:
         """Lend a pool that is let in."""
         server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        pool = NetworkPool(self.name, [f"127.0.0.1:{port}"], RULES, connections=connections)
+        pool = NetworkPool(self.name, [f"127.0.0.1:{port}"], rules, connections=connections)
         await pool.start()
         try:
             await signed_on(pool)
@@ -245,3 +273,63 @@ async def test_half_a_message_and_then_the_end_is_no_answer(network: HostileNetw
     async with network.pool() as pool:
         with pytest.raises(NoAnswer):
             await _authorize(pool)
+
+
+@asynccontextmanager
+async def _unanswered(
+    databases: list[Database], pool: NetworkPool, caller: Caller
+) -> AsyncIterator[tuple[TxnProcess, AttemptHandlers, Attempt]]:
+    """Lend a process, and an attempt whose deadline is over."""
+    process = TxnProcess(databases[0])
+    step = a_step(await process.begun(caller), pool.name)
+    await process.store.records.submit(step)
+    process.clock.move(10)
+    async with FakeIntents().served() as channel:
+        yield process, process.resolver(IntentClient(channel), {pool.name: pool}), step.attempt
+
+
+@pytest.mark.parametrize("code", ["00", "05", "12", "30"])
+async def test_an_answer_to_an_inquiry_that_names_no_exchange_is_about_the_inquiry_itself(
+    txn_databases: list[Database], caller: Caller, code: str
+) -> None:
+    network = HostileNetwork("mastercard_sim")
+    network.said = lambda self, request: self.framed(self.approval(request, **{"39": code}))
+
+    async with (
+        network.pool(rules=ASKABLE) as pool,
+        _unanswered(txn_databases, pool, caller) as (process, resolver, attempt),
+    ):
+        outcome, _ = await resolver.inquire(attempt.merchant_id, attempt.id)
+        [after] = await process.attempts(caller)
+
+    assert outcome is not None
+    assert outcome.event is AttemptEvent.NO_ANSWER
+    assert after["status"] == AttemptStatus.TIMEOUT
+
+
+async def test_an_advice_whose_connection_is_gone_before_the_write_was_not_sent(
+    txn_databases: list[Database], caller: Caller
+) -> None:
+    network = HostileNetwork("visa_sim")
+    async with (
+        network.pool() as pool,
+        _unanswered(txn_databases, pool, caller) as (process, resolver, attempt),
+    ):
+        await resolver.reverse(attempt.merchant_id, attempt.id, ReversalReason.RESPONSE_TIMEOUT)
+        [claimed] = [
+            claimed
+            for _, claimed in await resolver.claim_reversals(1000)
+            if claimed.merchant_id == caller.merchant_id
+        ]
+        async with process.database.transaction() as holder:
+            await holder.execute(sa.text(HOLD_ATTEMPT), {"id": attempt.id})
+            sending = asyncio.create_task(resolver.send_reversal(claimed))
+            await until_waiting(process.database, [sending])
+            await network.go_away(pool)
+        await sending
+        _, after = await process.store.reads.submit((caller.merchant_id, attempt.transaction_id))
+
+    assert after is not None
+    assert after.reversal is not None
+    assert (after.messages, after.reversal.tries) == ((), 1)
+    assert network.requests == []

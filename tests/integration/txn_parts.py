@@ -10,9 +10,11 @@ import grpc
 from paymesh.events.v1 import attempt_event_pb2
 from paymesh.intent.v1 import payment_intent_lifecycle_service_pb2 as lifecycle_pb2
 from paymesh.intent.v1 import payment_intent_lifecycle_service_pb2_grpc as lifecycle_grpc
+from paymesh.intent.v1 import payment_intent_pb2
 
 from chassis.database import Database
 from chassis.identity import Caller, Context
+from chassis.errors import ResourceMissing, error_details
 from chassis.ids import AttemptId, PaymentIntentId, TransactionId, new_id
 from tests.fakes import FakeClock
 from tests.integration.network_parts import card_fields
@@ -32,6 +34,7 @@ AMOUNT_MINOR = 1099
 TIMEOUT_S = 1
 CREATED = 1_772_366_400
 HOLD_TRANSACTION = "select from transactions where id = :id for update"
+HOLD_ATTEMPT = "select from attempts where id = :id for update"
 HOLD_KEY = """
 insert into transactions (merchant_id, id, mode, payment_intent_id, idempotency_key, request_hash,
     status, card_brand, card_last4, card_exp_month, card_exp_year, created)
@@ -54,6 +57,7 @@ class FakeIntents(lifecycle_grpc.PaymentIntentLifecycleServiceServicer):
 
     refusal: str | None = None
     is_away: bool = False
+    knows_nothing: bool = False
     claims: list[str] = field(default_factory=list)
     told: list[tuple[str, int]] = field(default_factory=list)
 
@@ -82,11 +86,19 @@ class FakeIntents(lifecycle_grpc.PaymentIntentLifecycleServiceServicer):
 
     async def LookUpPaymentIntent(  # noqa: N802 the contract's name
         self,
-        request: lifecycle_pb2.LookUpPaymentIntentRequest,  # noqa: ARG002
-        context: Context,  # noqa: ARG002
+        request: lifecycle_pb2.LookUpPaymentIntentRequest,
+        context: Context,
     ) -> lifecycle_pb2.LookUpPaymentIntentResponse:
-        """Know every intent."""
-        return lifecycle_pb2.LookUpPaymentIntentResponse()
+        """Know every intent, or none."""
+        await self._be_away(context)
+        if self.knows_nothing:
+            missing = error_details(ResourceMissing("No such payment intent."))
+            trailer = (("grpc-status-details-bin", missing),)
+            await context.abort(grpc.StatusCode.NOT_FOUND, "none", trailer)
+        intent = payment_intent_pb2.PaymentIntent(
+            id=request.payment_intent_id, amount_in_cents=AMOUNT_MINOR, currency="usd"
+        )
+        return lifecycle_pb2.LookUpPaymentIntentResponse(payment_intent=intent)
 
     async def _be_away(self, context: Context) -> None:
         if self.is_away:
@@ -186,7 +198,7 @@ def a_beginning(transaction: Transaction, key: str = "key-1", body: bytes = b"1"
     return Beginning(transaction, key, body * 32)
 
 
-def a_step(transaction: Transaction) -> Step:
+def a_step(transaction: Transaction, network: str = NETWORK) -> Step:
     """Return the transaction with a new attempt for it, which is not stored yet."""
     attempt_id = AttemptId(new_id("att", transaction.merchant_id))
     attempt = Attempt(
@@ -194,7 +206,7 @@ def a_step(transaction: Transaction) -> Step:
         merchant_id=transaction.merchant_id,
         transaction_id=transaction.id,
         payment_intent_id=transaction.payment_intent_id,
-        network=NETWORK,
+        network=network,
         amount_minor=AMOUNT_MINOR,
         currency="usd",
         stan="000001",
@@ -212,6 +224,8 @@ def after(step: Step | Move, outcome: Outcome) -> Move:
     return Move(step.attempt, *settle(step.transaction, step.attempt, outcome))
 
 
-def a_wish(intent_id: str, card: CardFields | None = None, body: bytes = b"1") -> ChargeWish:
+def a_wish(
+    intent_id: str, card: CardFields | None = None, body: bytes = b"1", key: str = "key-1"
+) -> ChargeWish:
     card = card or card_fields(NETWORK, "approved")
-    return ChargeWish(intent_id, "charge", None, card, "key-1", body * 32)
+    return ChargeWish(intent_id, "charge", None, card, key, body * 32)

@@ -46,6 +46,8 @@ from txn_svc.store.rows import Move
 LOG = logging.getLogger(__name__)
 ROUNDS_MAX = 8
 NEVER_RECORDED_AFTER = timedelta(seconds=60)
+LEASE_MARGIN = timedelta(seconds=10)  # beyond the time that a network may take to answer
+STRAY_PAUSES_S = (0.2, 1.0, 5.0, 30.0)
 NOT_FOUND = "25"  # ISO 8583:1987 DE39, unable to locate the record
 # Acknowledged, or the original was never seen: either way nothing of it stands.
 REVERSAL_ACKNOWLEDGED = frozenset({"00", NOT_FOUND})
@@ -82,10 +84,18 @@ class AttemptHandlers:
         self._strays: set[asyncio.Task[None]] = set()
 
     async def hold_open_stans(self) -> None:
-        """Keep the STANs of all open exchanges from being used again."""
-        for network, stan in await self._attempts.open_stans():
-            if network in self._networks:
-                self._networks[network].hold(stan)
+        """Keep the STANs of all open exchanges, whoever sent them, from being used again."""
+        # What is held meanwhile may be too new to be found, so it stays held.
+        held = {name: pool.held_stans for name, pool in self._networks.items()}
+        found = await self._attempts.open_stans()
+        for name, pool in self._networks.items():
+            still_open = found.get(name, set())
+            pool.let_go(*(held[name] - still_open))
+            pool.hold(*still_open)
+
+    async def stop(self) -> None:
+        """Finish with the replies that came in."""
+        await asyncio.gather(*self._strays)
 
     async def inquire(
         self, merchant_id: str, attempt_id: str
@@ -102,13 +112,17 @@ class AttemptHandlers:
         with self._networks[attempt.network].reserve() as reservation:
             try:
                 response = await reservation.inquire(attempt.rrn, money)
-            except (NoAnswer, NotSent):
+            except NotSent:
+                return NO_ANSWER, None
+            except NoAnswer:
                 await self._note(attempt, sent)
                 return NO_ANSWER, None
         got = self._message("0110", response.response_code)
         await self._note(attempt, sent, got)
         if response.response_code == NOT_FOUND:
             return None, response
+        if response.network_trace_id is None:
+            return NO_ANSWER, response  # it may be about the inquiry itself
         return judge(response, money), response
 
     async def resolve(
@@ -152,23 +166,22 @@ class AttemptHandlers:
         self._strays.add(task)
         task.add_done_callback(self._strays.discard)
 
-    async def send_reversal(self, transaction: Transaction, attempt: Attempt) -> None:
+    async def send_reversal(self, attempt: Attempt) -> None:
         """Send the advice of a claimed reversal once, and write down what came of it."""
         try:
             reservation = self._networks[attempt.network].reserve()
         except CardNetworkUnavailable:
             LOG.info("a reversal waits for its network", extra={"attempt_id": attempt.id})
-            return  # its lease brings it back
+            await self._change(attempt.merchant_id, attempt.id, self._after_advice("", ()))
+            return
         with reservation:
-            if attempt.reversal is not None and attempt.reversal.stan is None:
-                trace = reservation.trace
-                named = resolution.address_reversal(
-                    attempt, trace.stan, trace.transmitted_at, trace.terminal_id
-                )
-                if not await self._charges.moves.submit(Move(attempt, transaction, named)):
-                    return  # something else happened to it; what is still to do comes back
-                attempt = named
-            await self._advise(reservation, attempt)
+            # One that had a name before may have been sent, also by a process that died since.
+            is_repeat = attempt.reversal is not None and attempt.reversal.stan is not None
+            _, attempt = await self._change(
+                attempt.merchant_id, attempt.id, _addressed(reservation.trace)
+            )
+            if not resolution.is_undone(attempt):
+                await self._advise(reservation, attempt, is_repeat=is_repeat)
 
     async def give_up_never_recorded(self, limit: int) -> int:
         """Fail transactions for which nothing was ever sent; return how many were looked at."""
@@ -197,7 +210,9 @@ class AttemptHandlers:
 
     async def claim_reversals(self, limit: int) -> list[Exchange]:
         """Return reversals that are due, for this process to send."""
-        return await self._attempts.claim_reversals(limit)
+        timeouts_s = (pool.rules.timeout_s for pool in self._networks.values())
+        lease = timedelta(seconds=max(timeouts_s, default=0.0)) + LEASE_MARGIN
+        return await self._attempts.claim_reversals(limit, lease)
 
     async def tell(self, transaction: Transaction) -> None:
         """Tell the intent what became of a transaction, so that a merchant reads its own write."""
@@ -210,7 +225,7 @@ class AttemptHandlers:
                 extra={"transaction_id": transaction.id, "reason": untold.reason},
             )
 
-    async def _advise(self, reservation: Reservation, attempt: Attempt) -> None:
+    async def _advise(self, reservation: Reservation, attempt: Attempt, *, is_repeat: bool) -> None:
         reversal = attempt.reversal
         if reversal is None or not (
             reversal.stan and reversal.transmitted_at and reversal.terminal_id
@@ -219,15 +234,18 @@ class AttemptHandlers:
         trace = Trace(reversal.transmitted_at, reversal.stan, attempt.rrn, reversal.terminal_id)
         original = Trace(attempt.transmitted_at, attempt.stan, attempt.rrn, attempt.terminal_id)
         money = Money(attempt.amount_minor, attempt.currency)
-        advice = ReversalAdvice(trace, original, money, reversal.reason, reversal.tries > 0)
-        sent = self._message(advice.mti)
+        advice = ReversalAdvice(trace, original, money, reversal.reason, is_repeat)
+        self._networks[attempt.network].hold(trace.stan)
+        messages: tuple[Message, ...] = (self._message(advice.mti),)
+        code = ""
         try:
             code = await reservation.reverse(advice)
-        except (NoAnswer, NotSent):
-            messages: tuple[Message, ...] = (sent,)
-            code = ""
+        except NotSent:
+            messages = ()
+        except NoAnswer:
+            LOG.info("a reversal got no answer", extra={"attempt_id": attempt.id})
         else:
-            messages = (sent, self._message("0430", code))
+            messages = (*messages, self._message("0430", code))
         await self._change(attempt.merchant_id, attempt.id, self._after_advice(code, messages))
 
     def _after_advice(self, code: str, messages: tuple[Message, ...]) -> Decide:
@@ -241,10 +259,23 @@ class AttemptHandlers:
         return decide
 
     async def _take_stray(self, network: str, elements: Elements) -> None:
+        for pause_s in STRAY_PAUSES_S:
+            try:
+                await self._settle_stray(network, elements)
+            except ServiceUnavailable:
+                LOG.warning("a stray reply waits for the database", extra={"network": network})
+                await asyncio.sleep(pause_s)
+            else:
+                return
+        LOG.error("a stray reply is lost", extra={"network": network, "rrn": elements.get("37")})
+
+    async def _settle_stray(self, network: str, elements: Elements) -> None:
         mti, rrn = elements.get("t", ""), elements.get("37", "").strip()
-        found = await self._attempts.by_rrn(network, rrn)
-        if found is None or mti not in {"0110", "0410", "0430"}:
+        if mti not in {"0110", "0410", "0430"}:
             return  # it is kept and counted where it came in
+        found = await self._attempts.by_rrn(network, rrn)
+        if found is None:
+            return
         _, attempt = found
         code = elements.get("39", "")
         got = self._message(mti, code)
@@ -281,18 +312,26 @@ class AttemptHandlers:
             if attempt is was:
                 return changed, attempt
             if await self._charges.moves.submit(Move(was, changed, attempt)):
-                await self._settled(transaction, changed, attempt)
+                if changed.status in FINAL and transaction.status not in FINAL:
+                    await self.tell(changed)
                 return changed, attempt
         raise ServiceUnavailable("Others change this attempt all the time. Repeat the request.")
-
-    async def _settled(self, was: Transaction, transaction: Transaction, attempt: Attempt) -> None:
-        is_open = attempt.status in resolution.OPEN
-        if not is_open and (attempt.reversal is None or resolution.is_undone(attempt)):
-            self._networks[attempt.network].let_go(attempt.stan)
-        if transaction.status in FINAL and was.status not in FINAL:
-            await self.tell(transaction)
 
     def _message(self, mti: str, response_code: str | None = None) -> Message:
         """Return a message as evidence: one without a response code is one that we sent."""
         at = int(self._clock.now().timestamp())
         return Message(mti, is_sent=response_code is None, at=at, response_code=response_code)
+
+
+def _addressed(trace: Trace) -> Decide:
+    """Give an advice its name, unless it has one or is not needed any more."""
+
+    def decide(transaction: Transaction, attempt: Attempt) -> Exchange:
+        reversal = attempt.reversal
+        if reversal is None or reversal.stan is not None or resolution.is_undone(attempt):
+            return transaction, attempt
+        return transaction, resolution.address_reversal(
+            attempt, trace.stan, trace.transmitted_at, trace.terminal_id
+        )
+
+    return decide

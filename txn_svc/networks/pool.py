@@ -124,6 +124,11 @@ class NetworkPool:
         self._is_stopping = False
 
     @property
+    def held_stans(self) -> frozenset[str]:
+        """The STANs that are used for nothing else."""
+        return frozenset(self._held_stans)
+
+    @property
     def unmatched(self) -> list[dict[str, str]]:
         """The last replies that answered nothing."""
         return [kept for _, connection in self._connections for kept in connection.unmatched]
@@ -147,9 +152,9 @@ class NetworkPool:
         """Use these STANs for nothing else, because their exchanges are open."""
         self._held_stans.update(stans)
 
-    def let_go(self, stan: str) -> None:
-        """Let a STAN be used again, now that its exchange is settled."""
-        self._held_stans.discard(stan)
+    def let_go(self, *stans: str) -> None:
+        """Let STANs be used again, now that their exchanges are settled."""
+        self._held_stans.difference_update(stans)
 
     def reserve(self) -> Reservation:
         """Return a place on the least busy connection. Raises CardNetworkUnavailable."""

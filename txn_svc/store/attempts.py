@@ -27,8 +27,6 @@ from txn_svc.store.statements import (
     READ_BY_RRN,
 )
 
-LEASE = timedelta(seconds=90)  # longer than a network may take to answer
-
 Owned = tuple[MerchantId, AttemptId]
 Exchange = tuple[Transaction, Attempt]
 
@@ -47,17 +45,20 @@ class AttemptStore:
             return _exchange(row)
         return None
 
-    async def claim_reversals(self, limit: int) -> list[Exchange]:
+    async def claim_reversals(self, limit: int, lease: timedelta) -> list[Exchange]:
         """Return exchanges whose reversal is due; they are this process's until a lease is over."""
         now = self._clock.now()
         rows = await self._database.fetch(
-            CLAIM_REVERSALS, now=now, limit=limit, lease_until=now + LEASE
+            CLAIM_REVERSALS, now=now, limit=limit, lease_until=now + lease
         )
         return [_exchange(row) for row in rows]
 
-    async def open_stans(self) -> list[tuple[str, str]]:
-        """Return network and STAN of every exchange that is not over."""
-        return [(row["network"], row["stan"]) for row in await self._database.fetch(OPEN_STANS)]
+    async def open_stans(self) -> dict[str, set[str]]:
+        """Return the STANs of all exchanges and advices that are not over, by network."""
+        found: dict[str, set[str]] = {}
+        for row in await self._database.fetch(OPEN_STANS):
+            found.setdefault(row["network"], set()).add(row["stan"])
+        return found
 
     async def never_recorded(self, before: datetime, limit: int) -> list[Transaction]:
         """Return transactions begun before then for which nothing was ever to be sent."""

@@ -151,6 +151,9 @@ from claimed c join transactions t on t.merchant_id = c.merchant_id and t.id = c
 OPEN_STANS = """
 select network, stan from attempts
 where status in ('recorded', 'timeout') or reversal in ('pending', 'overdue')
+union all
+select network, reversal_stan from attempts
+where reversal in ('pending', 'overdue') and reversal_stan is not null
 """
 
 NEVER_RECORDED = """
