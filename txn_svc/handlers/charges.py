@@ -224,11 +224,15 @@ class ChargeHandlers:
         try:
             await self._store.records.submit(Step(transaction, attempt))
         except IdempotencyKeyInUse:
+            failed = replace(transaction, status=TransactionStatus.FAILED, failure=ABANDONED)
             try:
-                await self._store.reads.submit((transaction.merchant_id, transaction.id))
+                found, recorded = await self._store.reads.submit(
+                    (transaction.merchant_id, transaction.id)
+                )
             except ResourceMissing:
-                # Another process gave the transaction up before we claimed the intent for it.
-                failed = replace(transaction, status=TransactionStatus.FAILED, failure=ABANDONED)
+                found, recorded = failed, None
+            if found.status is TransactionStatus.FAILED and recorded is None:
+                # It was given up before we claimed the intent for it, which nobody knows but us.
                 await self._resolver.tell(failed)
             raise
 
