@@ -13,12 +13,11 @@ from paymesh.txn.v1 import attempt_pb2
 
 from chassis.consumer import PoisonRecord, Record
 from chassis.ids import AttemptId, MerchantId, PaymentIntentId, TransactionId
-from recon_svc.domain.resolution import Attempt, AttemptStatus
+from recon_svc.domain.resolution import Attempt, AttemptStatus, becomes_certain
 from recon_svc.store.attempts import AttemptStore
 
 GROUP = "recon-attempts"
 TOPICS = ["events.attempt"]
-RESOLVED = frozenset({"attempt.resolved", "attempt.reversed"})
 MODE_NAMES = {number: name for name, number in mode_pb2.ModeEnum.Mode.items()}
 STATUS_NAMES = {
     number: name for name, number in attempt_pb2.AttemptStatusEnum.AttemptStatus.items()
@@ -46,7 +45,7 @@ class AttemptConsumer:
         events = [_event(record) for record in records]
         await self._store.take([_attempt(event) for event in events if event.HasField("attempt")])
         for event in events:
-            if event.type in RESOLVED:
+            if becomes_certain(event.type, STATUS_NAMES[event.attempt.status]):
                 late_s = max(0.0, time.time() - event.attempt.deadline)
                 time_to_certainty.record(late_s, {"network": event.attempt.network})
 

@@ -28,6 +28,11 @@ oldest_unresolved = _meter.create_gauge(
     unit="s",
     description="How long the oldest of them is past its deadline.",
 )
+overdue_reversals = _meter.create_gauge(
+    "paymesh_overdue_reversals",
+    unit="{attempt}",
+    description="Reversals that their network did not acknowledge in its own time.",
+)
 
 
 class ResolutionDispatcher:
@@ -77,6 +82,7 @@ class ResolutionDispatcher:
                 number, age_s = await self._store.unresolved(self._clock.now())
                 unresolved.set(number)
                 oldest_unresolved.set(age_s)
+                overdue_reversals.set(await self._store.overdue())
             except ServiceUnavailable:
                 LOG.info("what is unresolved can't be counted")
             await asyncio.sleep(MEASURE_EVERY_S)

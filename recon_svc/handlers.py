@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from datetime import timedelta
 
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind
@@ -20,6 +21,7 @@ from recon_svc.domain.resolution import (
 from recon_svc.store.attempts import AttemptStore, Claim
 
 LOG = logging.getLogger(__name__)
+LEASE_MARGIN = timedelta(seconds=10)  # beyond the time that an inquiry may take
 AWAY_S = 1.0  # before a part that is away is tried again
 
 
@@ -37,10 +39,12 @@ class ResolutionHandlers:
         self._client = client
         self._rules = rules
         self._clock = clock
+        timeouts_s = (network.timeout_s for network in rules.values())
+        self._lease = timedelta(seconds=max(timeouts_s, default=0.0)) + LEASE_MARGIN
 
     async def claim(self, limit: int) -> list[Claim]:
         """Return attempts about which something is to be done now."""
-        return await self._store.claim(self._clock.now(), limit)
+        return await self._store.claim(self._clock.now(), limit, self._lease)
 
     async def resolve(self, claim: Claim) -> None:
         """Take the next step for a claimed attempt and write down when to look again.

@@ -84,6 +84,16 @@ def resolve_after(attempt: Attempt) -> float | None:
     return 0.0
 
 
+def becomes_certain(event_type: str, status: str) -> bool:
+    """Return whether an event is the end of an attempt that was without an answer.
+
+    What had failed before it was undone, as a partial approval has, was certain all the time.
+    """
+    if event_type == "attempt.reversed":
+        return status == AttemptStatus.REVERSED
+    return event_type == "attempt.resolved"
+
+
 def next_action(attempt: Attempt, rules: NetworkRules) -> Action:
     """Return what to do: ask as long as the network's rule says, then have it undone."""
     if rules.inquiry is not None and attempt.inquiries <= len(rules.inquiry.backoff_s):

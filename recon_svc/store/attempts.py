@@ -12,8 +12,6 @@ from chassis.database import Database
 from chassis.ids import AttemptId, MerchantId, PaymentIntentId, TransactionId
 from recon_svc.domain.resolution import Attempt, AttemptStatus, resolve_after
 
-LEASE = timedelta(seconds=60)  # longer than an inquiry can take
-
 TAKE = """
 insert into attempts as a (merchant_id, id, mode, payment_intent_id, transaction_id, network,
     status, reversal, amount_minor, currency, stan, rrn, transmitted_at, response_code,
@@ -60,8 +58,10 @@ where a.merchant_id = item.merchant_id and a.id = item.id and a.claim_id = item.
 
 UNRESOLVED = """
 select count(*) as number, min(deadline) as oldest from attempts
-where resolve_after is not null and deadline < %(now)s
+where status in ('recorded', 'timeout') and deadline < %(now)s
 """
+
+OVERDUE = "select count(*) as number from attempts where reversal = 'overdue'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +87,13 @@ class AttemptStore:
                 newest[key] = attempt
         await self._database.run_batch(TAKE, [_item(newest[key]) for key in sorted(newest)])
 
-    async def claim(self, now: datetime, limit: int) -> list[Claim]:
-        """Return attempts about which something is to be done now, for this process to do."""
+    async def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Claim]:
+        """Return attempts about which something is to be done now.
+
+        They are this process's until the lease is over.
+        """
         rows = await self._database.fetch(
-            CLAIM, now=now, limit=limit, lease_until=now + LEASE, claim_id=str(uuid4())
+            CLAIM, now=now, limit=limit, lease_until=now + lease, claim_id=str(uuid4())
         )
         return [Claim(_attempt(row), row["claim_id"]) for row in rows]
 
@@ -110,6 +113,12 @@ class AttemptStore:
         [row] = await self._database.fetch(UNRESOLVED, now=now)
         age_s = (now - row["oldest"]).total_seconds() if row["oldest"] is not None else 0.0
         return row["number"], age_s
+
+    async def overdue(self) -> int:
+        """Return how many reversals were not acknowledged in their network's time."""
+        [row] = await self._database.fetch(OVERDUE)
+        number: int = row["number"]
+        return number
 
 
 def _item(attempt: Attempt) -> dict[str, object]:

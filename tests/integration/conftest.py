@@ -104,6 +104,17 @@ async def txn_databases(postgres: DatabaseServer, tls: Path) -> AsyncIterator[li
 
 
 @pytest.fixture(scope="session")
+async def recon_databases(postgres: DatabaseServer, tls: Path) -> AsyncIterator[list[Database]]:
+    """Return what two processes of recon_svc reach one database by; tests differ in merchants."""
+    first, settings = await database_and_settings(postgres.database("recon"), tls)
+    await migrate(settings, "recon_svc")
+    databases = [first, await connect(settings)]
+    yield databases
+    for database in databases:
+        await database.close()
+
+
+@pytest.fixture(scope="session")
 async def networks(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Networks]:
     """Run every simulated card network, and connections of two processes to each."""
     async with running_networks(tmp_path_factory.mktemp("networks")) as running:

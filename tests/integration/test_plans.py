@@ -12,6 +12,7 @@ import pytest
 
 import edge.authz.store
 import intent_svc.store.statements
+import recon_svc.store.attempts
 import txn_svc.store.statements
 import webhook_svc.store.queue
 from chassis.database import Database, migrate
@@ -24,6 +25,7 @@ STORES: list[tuple[str, str, ModuleType]] = [
     ("edge", "edge.authz", edge.authz.store),
     ("intent", "intent_svc", intent_svc.store.statements),
     ("txn", "txn_svc", txn_svc.store.statements),
+    ("recon", "recon_svc", recon_svc.store.attempts),
     ("webhook", "webhook_svc", webhook_svc.store.queue),
 ]
 # They go through the nonces of minutes, a merchant's few keys or endpoints, what is due.
@@ -36,6 +38,7 @@ MAY_READ_MORE = {
     "CLAIM_REVERSALS",
     "OPEN_STANS",
     "NEVER_RECORDED",
+    "UNRESOLVED",
 }
 
 

@@ -13,6 +13,7 @@ from recon_svc.domain.resolution import (
     Action,
     AttemptStatus,
     ask_again_after_s,
+    becomes_certain,
     is_failed_when_not_found,
     next_action,
     resolve_after,
@@ -53,6 +54,26 @@ def test_something_is_done_only_about_what_is_unanswered_and_not_being_undone(
     status: AttemptStatus, reversal: str | None, due: float | None
 ) -> None:
     assert resolve_after(an_attempt(status=status, reversal=reversal)) == due
+
+
+@pytest.mark.parametrize(
+    ("event_type", "status", "is_end"),
+    [
+        ("attempt.recorded", "recorded", False),
+        ("attempt.timeout", "timeout", False),
+        ("attempt.succeeded", "succeeded", False),
+        ("attempt.failed", "failed", False),
+        ("attempt.resolved", "succeeded", True),
+        ("attempt.resolved", "failed", True),
+        ("attempt.reversed", "reversed", True),
+        ("attempt.reversed", "failed", False),
+        ("transaction.abandoned", "unspecified", False),
+    ],
+)
+def test_certainty_is_late_only_for_what_was_without_an_answer(
+    event_type: str, status: str, is_end: bool
+) -> None:
+    assert becomes_certain(event_type, status) is is_end
 
 
 def test_a_network_is_asked_by_its_schedule_and_then_told_to_undo() -> None:

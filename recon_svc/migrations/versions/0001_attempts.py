@@ -42,6 +42,8 @@ create table attempts (
 ) with (fillfactor = 70)
 """
 
+OPEN = "create index on attempts (deadline) where status in ('recorded', 'timeout')"
+OVERDUE = "create index on attempts (id) where reversal = 'overdue'"
 DUE = "create index on attempts (resolve_after) where resolve_after is not null"
 BY_TRACE = "create index on attempts (network_trace_id) where network_trace_id is not null"
 BY_RRN = "create index on attempts (rrn)"
@@ -49,5 +51,5 @@ BY_RRN = "create index on attempts (rrn)"
 
 def upgrade() -> None:
     """Create everything."""
-    for statement in (ATTEMPTS, DUE, BY_TRACE, BY_RRN):
+    for statement in (ATTEMPTS, OPEN, OVERDUE, DUE, BY_TRACE, BY_RRN):
         op.execute(statement)
