@@ -46,7 +46,7 @@ async def main() -> None:
         handlers = ChargeHandlers(charges, resolver, intents, pools, clock)
         await serve(
             settings,
-            _services(
+            services(
                 TransactionService(
                     handlers, base64.b64decode(settings.request_key_file.read_text())
                 ),
@@ -58,7 +58,7 @@ async def main() -> None:
     await database.close()
 
 
-def _services(transactions: TransactionService, attempts: AttemptService) -> list[Service]:
+def services(transactions: TransactionService, attempts: AttemptService) -> list[Service]:
     return [
         Service(
             "paymesh.txn.v1.TransactionService",

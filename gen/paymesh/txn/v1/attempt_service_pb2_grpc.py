@@ -74,8 +74,8 @@ class AttemptServiceServicer:
         """Tells the network to undo an attempt, whatever it came to there, again and again until it is
         acknowledged: this call returns when that is written down. Then the attempt is `reversed`.
 
-        Reasons: RESOURCE_MISSING, ATTEMPT_UNEXPECTED_STATE while its deadline is not over or once it has
-        succeeded.
+        Reasons: RESOURCE_MISSING, ATTEMPT_UNEXPECTED_STATE while its deadline is not over or once it came
+        to something, PARAMETER_MISSING.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -84,8 +84,9 @@ class AttemptServiceServicer:
     def ResolveAttempt(self, request, context):
         """Settles an attempt without an answer by what the network has said since.
 
-        Reasons: RESOURCE_MISSING, ATTEMPT_UNEXPECTED_STATE when it is being reversed or was settled
-        otherwise, PARAMETER_INVALID.
+        Reasons: RESOURCE_MISSING, ATTEMPT_UNEXPECTED_STATE while its deadline is not over, when it is
+        being reversed or was settled otherwise, PARAMETER_MISSING, PARAMETER_INVALID when the answer does
+        not say what it is settled by.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -46,14 +46,15 @@ class AttemptServiceStub:
     """Tells the network to undo an attempt, whatever it came to there, again and again until it is
     acknowledged: this call returns when that is written down. Then the attempt is `reversed`.
 
-    Reasons: RESOURCE_MISSING, ATTEMPT_UNEXPECTED_STATE while its deadline is not over or once it has
-    succeeded.
+    Reasons: RESOURCE_MISSING, ATTEMPT_UNEXPECTED_STATE while its deadline is not over or once it came
+    to something, PARAMETER_MISSING.
     """
     ResolveAttempt: _grpc.UnaryUnaryMultiCallable[_attempt_service_pb2.ResolveAttemptRequest, _attempt_service_pb2.ResolveAttemptResponse]
     """Settles an attempt without an answer by what the network has said since.
 
-    Reasons: RESOURCE_MISSING, ATTEMPT_UNEXPECTED_STATE when it is being reversed or was settled
-    otherwise, PARAMETER_INVALID.
+    Reasons: RESOURCE_MISSING, ATTEMPT_UNEXPECTED_STATE while its deadline is not over, when it is
+    being reversed or was settled otherwise, PARAMETER_MISSING, PARAMETER_INVALID when the answer does
+    not say what it is settled by.
     """
 
 @_typing.type_check_only
@@ -74,14 +75,15 @@ class AttemptServiceAsyncStub(AttemptServiceStub):
     """Tells the network to undo an attempt, whatever it came to there, again and again until it is
     acknowledged: this call returns when that is written down. Then the attempt is `reversed`.
 
-    Reasons: RESOURCE_MISSING, ATTEMPT_UNEXPECTED_STATE while its deadline is not over or once it has
-    succeeded.
+    Reasons: RESOURCE_MISSING, ATTEMPT_UNEXPECTED_STATE while its deadline is not over or once it came
+    to something, PARAMETER_MISSING.
     """
     ResolveAttempt: _aio.UnaryUnaryMultiCallable[_attempt_service_pb2.ResolveAttemptRequest, _attempt_service_pb2.ResolveAttemptResponse]  # type: ignore[assignment]
     """Settles an attempt without an answer by what the network has said since.
 
-    Reasons: RESOURCE_MISSING, ATTEMPT_UNEXPECTED_STATE when it is being reversed or was settled
-    otherwise, PARAMETER_INVALID.
+    Reasons: RESOURCE_MISSING, ATTEMPT_UNEXPECTED_STATE while its deadline is not over, when it is
+    being reversed or was settled otherwise, PARAMETER_MISSING, PARAMETER_INVALID when the answer does
+    not say what it is settled by.
     """
 
 class AttemptServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -111,8 +113,8 @@ class AttemptServiceServicer(metaclass=_abc_1.ABCMeta):
         """Tells the network to undo an attempt, whatever it came to there, again and again until it is
         acknowledged: this call returns when that is written down. Then the attempt is `reversed`.
 
-        Reasons: RESOURCE_MISSING, ATTEMPT_UNEXPECTED_STATE while its deadline is not over or once it has
-        succeeded.
+        Reasons: RESOURCE_MISSING, ATTEMPT_UNEXPECTED_STATE while its deadline is not over or once it came
+        to something, PARAMETER_MISSING.
         """
 
     @_abc_1.abstractmethod
@@ -123,8 +125,9 @@ class AttemptServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_attempt_service_pb2.ResolveAttemptResponse, _abc.Awaitable[_attempt_service_pb2.ResolveAttemptResponse]]:
         """Settles an attempt without an answer by what the network has said since.
 
-        Reasons: RESOURCE_MISSING, ATTEMPT_UNEXPECTED_STATE when it is being reversed or was settled
-        otherwise, PARAMETER_INVALID.
+        Reasons: RESOURCE_MISSING, ATTEMPT_UNEXPECTED_STATE while its deadline is not over, when it is
+        being reversed or was settled otherwise, PARAMETER_MISSING, PARAMETER_INVALID when the answer does
+        not say what it is settled by.
         """
 
 def add_AttemptServiceServicer_to_server(servicer: AttemptServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
