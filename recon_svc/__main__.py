@@ -14,7 +14,7 @@ from recon_svc.clients import AttemptClient
 from recon_svc.config import ReconSettings
 from recon_svc.consumer import GROUP, TOPICS, AttemptConsumer
 from recon_svc.dispatcher import ResolutionDispatcher
-from recon_svc.handlers import ResolutionHandlers
+from recon_svc.handlers import ArrivalHandlers, ResolutionHandlers
 from recon_svc.store.attempts import AttemptStore
 
 
@@ -28,12 +28,14 @@ async def main() -> None:
     store = AttemptStore(database)
     rules = read_network_rules(settings.networks_file)
     async with channel(settings, settings.txn_address) as txn_channel:
-        handlers = ResolutionHandlers(store, AttemptClient(txn_channel), rules, clock)
+        client = AttemptClient(txn_channel)
+        handlers = ResolutionHandlers(store, client, rules, clock)
+        arrivals = ArrivalHandlers(store, client, clock, settings.event_late_s)
         await serve(
             settings,
             [],
             [
-                ResolutionDispatcher(handlers, store, clock),
+                ResolutionDispatcher(handlers, arrivals, store, clock),
                 Consumer(settings, GROUP, TOPICS, AttemptConsumer(store).handle),
             ],
         )

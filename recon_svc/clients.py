@@ -77,3 +77,14 @@ class AttemptClient:
             await self._stub.ReverseAttempt(request, timeout=TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from error
+
+    async def count(self, created_from: int, created_until: int) -> int:
+        """Return how many attempts were recorded in a span of time, Unix seconds."""
+        request = attempt_pb2.CountAttemptsRequest(
+            created_from=created_from, created_until=created_until
+        )
+        try:
+            response = await self._stub.CountAttempts(request, timeout=TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+        return response.recorded

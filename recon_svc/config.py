@@ -14,3 +14,5 @@ class ReconSettings(ServiceSettings):
     """Where txn_svc serves gRPC, "host:port"."""
     networks_file: Path
     """The networks' own rules, YAML; see chassis/networks.py."""
+    event_late_s: float = 30.0
+    """How long the event of a recorded attempt may take to come before it raises an alarm."""

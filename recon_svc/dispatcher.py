@@ -8,8 +8,8 @@ import logging
 from opentelemetry import metrics
 
 from chassis.clock import Clock
-from chassis.errors import ServiceUnavailable
-from recon_svc.handlers import ResolutionHandlers
+from chassis.errors import DomainError, ServiceUnavailable
+from recon_svc.handlers import ArrivalHandlers, ResolutionHandlers
 from recon_svc.store.attempts import AttemptStore, Claim
 
 LOG = logging.getLogger(__name__)
@@ -33,13 +33,25 @@ overdue_reversals = _meter.create_gauge(
     unit="{attempt}",
     description="Reversals that their network did not acknowledge in its own time.",
 )
+late_events = _meter.create_gauge(
+    "paymesh_late_attempt_events",
+    unit="{attempt}",
+    description="Recorded attempts whose events have not come in the set time.",
+)
 
 
 class ResolutionDispatcher:
     """Claims what is due and has it resolved; what a crashed process claimed comes back."""
 
-    def __init__(self, handlers: ResolutionHandlers, store: AttemptStore, clock: Clock) -> None:
+    def __init__(
+        self,
+        handlers: ResolutionHandlers,
+        arrivals: ArrivalHandlers,
+        store: AttemptStore,
+        clock: Clock,
+    ) -> None:
         self._handlers = handlers
+        self._arrivals = arrivals
         self._store = store
         self._clock = clock
         self._resolving: set[asyncio.Task[None]] = set()
@@ -50,6 +62,7 @@ class ResolutionDispatcher:
         self._loops = [
             asyncio.create_task(self._work(), name="resolutions"),
             asyncio.create_task(self._measure(), name="unresolved"),
+            asyncio.create_task(self._watch(), name="late events"),
         ]
 
     async def stop(self) -> None:
@@ -85,4 +98,12 @@ class ResolutionDispatcher:
                 overdue_reversals.set(await self._store.overdue())
             except ServiceUnavailable:
                 LOG.info("what is unresolved can't be counted")
+            await asyncio.sleep(MEASURE_EVERY_S)
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                late_events.set(await self._arrivals.missing())
+            except DomainError as away:
+                LOG.info("late events can't be counted", extra={"reason": away.reason})
             await asyncio.sleep(MEASURE_EVERY_S)

@@ -1,4 +1,4 @@
-"""What is done about an attempt without an answer: one step at a time, each safe to repeat."""
+"""What is done about attempts without an answer, and whether the events of all have come."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from recon_svc.store.attempts import AttemptStore, Claim
 
 LOG = logging.getLogger(__name__)
 LEASE_MARGIN = timedelta(seconds=10)  # beyond the time that an inquiry may take
+LOOK_BACK_S = 3600  # what a process that starts looks at first
+SPAN_S_MAX = 7200
 AWAY_S = 1.0  # before a part that is away is tried again
 
 
@@ -77,3 +79,35 @@ class ResolutionHandlers:
             return ask_again_after_s(attempt, rules)
         await self._client.resolve(attempt, inquiry)
         return CHECK_AGAIN_S
+
+
+class ArrivalHandlers:
+    """Watches that the events of all recorded attempts come; the rest relies on that.
+
+    late_s: how long they may take. What has not come is looked for until it has.
+    """
+
+    def __init__(
+        self, store: AttemptStore, client: AttemptClient, clock: Clock, late_s: float
+    ) -> None:
+        self._store = store
+        self._client = client
+        self._clock = clock
+        self._late_s = late_s
+        self._complete_until = self._now() - LOOK_BACK_S
+
+    async def missing(self) -> int:
+        """Return how many attempts were recorded whose events are late. Raises DomainError."""
+        until = min(int(self._now() - self._late_s), self._complete_until + SPAN_S_MAX)
+        if until <= self._complete_until:
+            return 0
+        span = (self._complete_until, until)
+        missing = await self._client.count(*span) - await self._store.count(*span)
+        if missing > 0:
+            LOG.error("events of attempts are late", extra={"missing": missing, "since": span[0]})
+            return missing
+        self._complete_until = until
+        return 0
+
+    def _now(self) -> int:
+        return int(self._clock.now().timestamp())

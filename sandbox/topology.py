@@ -186,7 +186,11 @@ class Topology:
                 ),
                 "NETWORKS_FILE": NETWORKS_FILE,
             },
-            "recon": {"TXN_ADDRESS": self.address("txn"), "NETWORKS_FILE": NETWORKS_FILE},
+            "recon": {
+                "TXN_ADDRESS": self.address("txn"),
+                "NETWORKS_FILE": NETWORKS_FILE,
+                "EVENT_LATE_S": 10,
+            },
             "webhook": {
                 "MASTER_KEY_FILE": tls / "master.key",
                 "ALLOW_PRIVATE_ADDRESSES": "true",

@@ -61,6 +61,11 @@ select count(*) as number, min(deadline) as oldest from attempts
 where status in ('recorded', 'timeout') and deadline < %(now)s
 """
 
+COUNT_SEEN = """
+select count(*) as number from attempts
+where created >= to_timestamp(%(created_from)s) and created < to_timestamp(%(created_until)s)
+"""
+
 OVERDUE = "select count(*) as number from attempts where reversal = 'overdue'"
 
 
@@ -113,6 +118,14 @@ class AttemptStore:
         [row] = await self._database.fetch(UNRESOLVED, now=now)
         age_s = (now - row["oldest"]).total_seconds() if row["oldest"] is not None else 0.0
         return row["number"], age_s
+
+    async def count(self, created_from: int, created_until: int) -> int:
+        """Return how many attempts of a span of time events have told of, Unix seconds."""
+        [row] = await self._database.fetch(
+            COUNT_SEEN, created_from=created_from, created_until=created_until
+        )
+        number: int = row["number"]
+        return number
 
     async def overdue(self) -> int:
         """Return how many reversals were not acknowledged in their network's time."""

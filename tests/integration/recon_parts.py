@@ -20,12 +20,13 @@ from chassis.networks import InquiryRule, NetworkRules, ReversalRule
 from recon_svc.clients import AttemptClient
 from recon_svc.consumer import AttemptConsumer
 from recon_svc.domain.resolution import Attempt, AttemptStatus
-from recon_svc.handlers import ResolutionHandlers
+from recon_svc.handlers import ArrivalHandlers, ResolutionHandlers
 from recon_svc.store.attempts import AttemptStore, Claim
 from tests.fakes import FakeClock
 
 CREATED = 1_772_366_400  # when a FakeClock stands at first
 DEADLINE = CREATED + 3
+LATE_S = 30
 SILENT = NetworkRules(timeout_s=2, reversal=ReversalRule(repeat_s=(0.5, 1), then_every_s=60))
 ASKABLE = SILENT.model_copy(
     update={"inquiry": InquiryRule(backoff_s=(0.5, 1), not_found_is_failed_after_s=5)}
@@ -47,6 +48,7 @@ class FakeAttempts(attempt_service_pb2_grpc.AttemptServiceServicer):
 
     said: int = Outcome.no_answer
     code: str = "00"
+    recorded: int = 0
     refusal: DomainError | None = None
     calls: list[str] = field(default_factory=list)
 
@@ -76,6 +78,13 @@ class FakeAttempts(attempt_service_pb2_grpc.AttemptServiceServicer):
         answer = request.answer.response_code or "no answer"
         await self._take(f"resolve {request.attempt_id} {request.resolution} {answer}", context)
         return attempt_service_pb2.ResolveAttemptResponse()
+
+    async def CountAttempts(  # noqa: N802 the contract's name
+        self, request: attempt_service_pb2.CountAttemptsRequest, context: Context
+    ) -> attempt_service_pb2.CountAttemptsResponse:
+        """Count what was recorded."""
+        await self._take(f"count {request.created_from} {request.created_until}", context)
+        return attempt_service_pb2.CountAttemptsResponse(recorded=self.recorded)
 
     async def _take(self, call: str, context: Context) -> None:
         self.calls.append(call)
@@ -107,7 +116,9 @@ class ReconProcess:
         self.clock = FakeClock()
         self.store = AttemptStore(database)
         self.consumer = AttemptConsumer(self.store)
-        self.handlers = ResolutionHandlers(self.store, AttemptClient(channel), RULES, self.clock)
+        client = AttemptClient(channel)
+        self.handlers = ResolutionHandlers(self.store, client, RULES, self.clock)
+        self.arrivals = ArrivalHandlers(self.store, client, self.clock, LATE_S)
         self._merchant_id = caller.merchant_id
 
     async def claim(self) -> list[Claim]:

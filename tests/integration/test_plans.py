@@ -39,6 +39,8 @@ MAY_READ_MORE = {
     "OPEN_STANS",
     "NEVER_RECORDED",
     "UNRESOLVED",
+    "COUNT_RECORDED",
+    "COUNT_SEEN",
 }
 
 

@@ -208,6 +208,10 @@ class AttemptHandlers:
                 await self.tell(failed)
         return len(found)
 
+    async def count(self, created_from: int, created_until: int) -> int:
+        """Return how many attempts were recorded in a span of time, Unix seconds."""
+        return await self._attempts.count(created_from, created_until)
+
     async def claim_reversals(self, limit: int) -> list[Exchange]:
         """Return reversals that are due, for this process to send."""
         timeouts_s = (pool.rules.timeout_s for pool in self._networks.values())

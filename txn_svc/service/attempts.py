@@ -78,6 +78,13 @@ class AttemptService(attempt_service_pb2_grpc.AttemptServiceServicer):
         attempt = await self._handlers.resolve(request.merchant_id, request.attempt_id, judged)
         return attempt_service_pb2.ResolveAttemptResponse(attempt=attempt_message(attempt))
 
+    async def CountAttempts(
+        self, request: attempt_service_pb2.CountAttemptsRequest, context: Context
+    ) -> attempt_service_pb2.CountAttemptsResponse:
+        """Count what was recorded."""
+        number = await self._handlers.count(request.created_from, request.created_until)
+        return attempt_service_pb2.CountAttemptsResponse(recorded=number)
+
 
 def _judged(answer: AuthorizationResponse | None, money: Money, event: AttemptEvent) -> Outcome:
     if answer is not None:

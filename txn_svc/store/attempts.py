@@ -19,6 +19,7 @@ from txn_svc.messages import abandoned_event
 from txn_svc.store.rows import attempt_of, transaction_of
 from txn_svc.store.statements import (
     CLAIM_REVERSALS,
+    COUNT_RECORDED,
     GIVE_UP,
     LOCK,
     NEVER_RECORDED,
@@ -59,6 +60,14 @@ class AttemptStore:
         for row in await self._database.fetch(OPEN_STANS):
             found.setdefault(row["network"], set()).add(row["stan"])
         return found
+
+    async def count(self, created_from: int, created_until: int) -> int:
+        """Return how many attempts were recorded from then until before then, Unix seconds."""
+        [row] = await self._database.fetch(
+            COUNT_RECORDED, created_from=created_from, created_until=created_until
+        )
+        number: int = row["number"]
+        return number
 
     async def never_recorded(self, before: datetime, limit: int) -> list[Transaction]:
         """Return transactions begun before then for which nothing was ever to be sent."""

@@ -156,6 +156,11 @@ select network, reversal_stan from attempts
 where reversal in ('pending', 'overdue') and reversal_stan is not null
 """
 
+COUNT_RECORDED = """
+select count(*) as number from attempts
+where created >= to_timestamp(%(created_from)s) and created < to_timestamp(%(created_until)s)
+"""
+
 NEVER_RECORDED = """
 select t.*, null as attempt from transactions t
 where t.answered_as is null and t.created <= %(before)s and (

@@ -45,11 +45,12 @@ create table attempts (
 OPEN = "create index on attempts (deadline) where status in ('recorded', 'timeout')"
 OVERDUE = "create index on attempts (id) where reversal = 'overdue'"
 DUE = "create index on attempts (resolve_after) where resolve_after is not null"
+SEEN = "create index on attempts using brin (created) with (autosummarize = on)"
 BY_TRACE = "create index on attempts (network_trace_id) where network_trace_id is not null"
 BY_RRN = "create index on attempts (rrn)"
 
 
 def upgrade() -> None:
     """Create everything."""
-    for statement in (ATTEMPTS, OPEN, OVERDUE, DUE, BY_TRACE, BY_RRN):
+    for statement in (ATTEMPTS, OPEN, OVERDUE, DUE, SEEN, BY_TRACE, BY_RRN):
         op.execute(statement)

@@ -92,6 +92,7 @@ OPEN = """
 create index on attempts (network, stan)
     where status in ('recorded', 'timeout') or reversal in ('pending', 'overdue')
 """
+RECORDED = "create index on attempts using brin (created) with (autosummarize = on)"
 DUE = "create index on attempts (reversal_due) where reversal in ('pending', 'overdue')"
 
 
@@ -104,6 +105,7 @@ def upgrade() -> None:
         NEVER_RECORDED,
         OPEN,
         DUE,
+        RECORDED,
         OUTBOX_DDL,
         *publication_ddl("paymesh_txn", ["outbox", "transactions", "attempts"]),
     ):

@@ -113,3 +113,17 @@ class ResolveAttemptResponse(_message.Message):
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     attempt: _attempt_pb2.Attempt
     def __init__(self, attempt: _Optional[_Union[_attempt_pb2.Attempt, _Mapping]] = ...) -> None: ...
+
+class CountAttemptsRequest(_message.Message):
+    __slots__ = ("created_from", "created_until")
+    CREATED_FROM_FIELD_NUMBER: _ClassVar[int]
+    CREATED_UNTIL_FIELD_NUMBER: _ClassVar[int]
+    created_from: int
+    created_until: int
+    def __init__(self, created_from: _Optional[int] = ..., created_until: _Optional[int] = ...) -> None: ...
+
+class CountAttemptsResponse(_message.Message):
+    __slots__ = ("recorded",)
+    RECORDED_FIELD_NUMBER: _ClassVar[int]
+    recorded: int
+    def __init__(self, recorded: _Optional[int] = ...) -> None: ...

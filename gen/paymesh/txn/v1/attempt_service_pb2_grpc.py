@@ -52,6 +52,11 @@ class AttemptServiceStub:
                 request_serializer=paymesh_dot_txn_dot_v1_dot_attempt__service__pb2.ResolveAttemptRequest.SerializeToString,
                 response_deserializer=paymesh_dot_txn_dot_v1_dot_attempt__service__pb2.ResolveAttemptResponse.FromString,
                 _registered_method=True)
+        self.CountAttempts = channel.unary_unary(
+                '/paymesh.txn.v1.AttemptService/CountAttempts',
+                request_serializer=paymesh_dot_txn_dot_v1_dot_attempt__service__pb2.CountAttemptsRequest.SerializeToString,
+                response_deserializer=paymesh_dot_txn_dot_v1_dot_attempt__service__pb2.CountAttemptsResponse.FromString,
+                _registered_method=True)
 
 
 class AttemptServiceServicer:
@@ -92,6 +97,14 @@ class AttemptServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CountAttempts(self, request, context):
+        """Counts the attempts that were recorded in a span of time, so that reconciliation can tell
+        whether the events of all of them have come.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AttemptServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -109,6 +122,11 @@ def add_AttemptServiceServicer_to_server(servicer, server):
                     servicer.ResolveAttempt,
                     request_deserializer=paymesh_dot_txn_dot_v1_dot_attempt__service__pb2.ResolveAttemptRequest.FromString,
                     response_serializer=paymesh_dot_txn_dot_v1_dot_attempt__service__pb2.ResolveAttemptResponse.SerializeToString,
+            ),
+            'CountAttempts': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountAttempts,
+                    request_deserializer=paymesh_dot_txn_dot_v1_dot_attempt__service__pb2.CountAttemptsRequest.FromString,
+                    response_serializer=paymesh_dot_txn_dot_v1_dot_attempt__service__pb2.CountAttemptsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -195,6 +213,33 @@ class AttemptService:
             '/paymesh.txn.v1.AttemptService/ResolveAttempt',
             paymesh_dot_txn_dot_v1_dot_attempt__service__pb2.ResolveAttemptRequest.SerializeToString,
             paymesh_dot_txn_dot_v1_dot_attempt__service__pb2.ResolveAttemptResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountAttempts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/paymesh.txn.v1.AttemptService/CountAttempts',
+            paymesh_dot_txn_dot_v1_dot_attempt__service__pb2.CountAttemptsRequest.SerializeToString,
+            paymesh_dot_txn_dot_v1_dot_attempt__service__pb2.CountAttemptsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -56,6 +56,10 @@ class AttemptServiceStub:
     being reversed or was settled otherwise, PARAMETER_MISSING, PARAMETER_INVALID when the answer does
     not say what it is settled by.
     """
+    CountAttempts: _grpc.UnaryUnaryMultiCallable[_attempt_service_pb2.CountAttemptsRequest, _attempt_service_pb2.CountAttemptsResponse]
+    """Counts the attempts that were recorded in a span of time, so that reconciliation can tell
+    whether the events of all of them have come.
+    """
 
 @_typing.type_check_only
 class AttemptServiceAsyncStub(AttemptServiceStub):
@@ -84,6 +88,10 @@ class AttemptServiceAsyncStub(AttemptServiceStub):
     Reasons: RESOURCE_MISSING, ATTEMPT_UNEXPECTED_STATE while its deadline is not over, when it is
     being reversed or was settled otherwise, PARAMETER_MISSING, PARAMETER_INVALID when the answer does
     not say what it is settled by.
+    """
+    CountAttempts: _aio.UnaryUnaryMultiCallable[_attempt_service_pb2.CountAttemptsRequest, _attempt_service_pb2.CountAttemptsResponse]  # type: ignore[assignment]
+    """Counts the attempts that were recorded in a span of time, so that reconciliation can tell
+    whether the events of all of them have come.
     """
 
 class AttemptServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -128,6 +136,16 @@ class AttemptServiceServicer(metaclass=_abc_1.ABCMeta):
         Reasons: RESOURCE_MISSING, ATTEMPT_UNEXPECTED_STATE while its deadline is not over, when it is
         being reversed or was settled otherwise, PARAMETER_MISSING, PARAMETER_INVALID when the answer does
         not say what it is settled by.
+        """
+
+    @_abc_1.abstractmethod
+    def CountAttempts(
+        self,
+        request: _attempt_service_pb2.CountAttemptsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_attempt_service_pb2.CountAttemptsResponse, _abc.Awaitable[_attempt_service_pb2.CountAttemptsResponse]]:
+        """Counts the attempts that were recorded in a span of time, so that reconciliation can tell
+        whether the events of all of them have come.
         """
 
 def add_AttemptServiceServicer_to_server(servicer: AttemptServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
