@@ -26,6 +26,7 @@ TRIES_MAX = 5
 BACKOFF_S_MAX = 10.0
 RECORDS_MAX = 500
 POLL_MS = 200
+METADATA_MS_MAX = 5_000  # a topic that is made after its consumer started is found so soon
 LINGER_S = 0.02  # lets records gather: a batch costs far more than a record in it
 
 CONSUMED_EVENTS_DDL = """
@@ -127,6 +128,7 @@ class Consumer:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=POLL_MS,
+            metadata_max_age_ms=METADATA_MS_MAX,
             max_poll_interval_ms=300_000,
             session_timeout_ms=10_000,  # a killed process holds its partitions no longer
             heartbeat_interval_ms=3_000,

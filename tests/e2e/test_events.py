@@ -6,13 +6,18 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
+from kafka.admin import KafkaAdminClient, NewTopic
 from paymesh.events.v1 import attempt_event_pb2, payment_intent_event_pb2
+from pydantic import SecretStr
 
+from chassis.config import ServiceSettings
+from chassis.consumer import Consumer, Record
 from tests.e2e.conftest import Mesh
 from tests.e2e.merchant import APPROVED_MASTERCARD, Merchant
 
@@ -142,6 +147,45 @@ async def test_a_record_that_can_not_be_read_is_set_aside_and_the_rest_goes_on(
             break
         await asyncio.sleep(0.1)
     assert listed.json["data"][0]["data"]["object"]["id"] == intent["id"]
+
+
+async def test_a_topic_that_is_made_after_its_consumer_started_is_read(mesh: Mesh) -> None:
+    topic, seen = f"events.{uuid.uuid4().hex}", asyncio.Event()
+    settings = ServiceSettings(
+        service_name="test",
+        listen="",
+        metrics_listen="",
+        database_url=SecretStr(""),
+        kafka_bootstrap=mesh.status()["kafka"],
+        tls_certificate=Path(),
+        tls_key=Path(),
+        tls_ca=Path(),
+        jwks_file=Path(),
+    )
+
+    async def handle(records: Sequence[Record]) -> None:
+        if any(record.event_id == "evt_1" for record in records):
+            seen.set()
+
+    def make_and_send() -> None:
+        admin = KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+        for _ in range(300):
+            if any(group["group_id"] == f"group-{topic}" for group in admin.list_groups()):
+                break
+            time.sleep(0.1)
+        admin.create_topics([NewTopic(topic, num_partitions=1, replication_factor=1)])
+        admin.close()
+        producer = KafkaProducer(bootstrap_servers=settings.kafka_bootstrap)
+        producer.send(topic, b"1", headers=[("id", b"evt_1")]).get(timeout=30)
+        producer.close()
+
+    consumer = Consumer(settings, f"group-{topic}", [topic], handle)
+    await consumer.start()
+    try:
+        await asyncio.to_thread(make_and_send)
+        await asyncio.wait_for(seen.wait(), timeout=60)
+    finally:
+        await consumer.stop()
 
 
 async def test_no_file_of_a_whole_run_holds_a_card_number(mesh: Mesh, merchant: Merchant) -> None:
