@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +19,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from aiohttp import web
 
 from sandbox import control
 from sandbox.merchants import create_merchant
@@ -24,6 +27,8 @@ from sandbox.state import StateDir
 from tests.e2e.merchant import Keys, Merchant, session
 
 PAYMESH = Path(sys.executable).parent / "paymesh"
+
+Delivery = tuple[dict[str, str], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,33 @@ class Mesh:
         with ThreadPoolExecutor(1) as thread:  # the caller's own loop is running
             made = thread.submit(asyncio.run, making).result()
         return Keys(made.merchant_id, made.publishable_key, made.secret_key)
+
+    async def killed(self, *names: str) -> None:
+        """Kill processes at once, and wait until others run in their place."""
+        pids = {name: self.process(name)["pid"] for name in names}
+        for pid in pids.values():
+            os.kill(pid, signal.SIGKILL)
+        for name, pid in pids.items():
+            await self.healthy(name, other_than=pid)
+
+    async def healthy(self, name: str, other_than: int) -> None:
+        """Wait until a process of that name runs that is not the one it was."""
+        for _ in range(300):
+            process = self.process(name)
+            if process["health"] == "healthy" and process["pid"] != other_than:
+                return
+            await asyncio.sleep(0.2)
+        pytest.fail(f"{name} did not come back: {process}")
+
+    def metric(self, process: str, name: str) -> float:
+        """Return the sum of a metric over all its labels, 0 while it has none."""
+        with urllib.request.urlopen(f"http://{self.process(process)['metrics']}/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(
+            float(line.rpartition(" ")[2])
+            for line in lines
+            if line.partition("{")[0].partition(" ")[0] == name
+        )
 
     def query(self, database: str, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Read rows of a service's database."""
@@ -116,3 +148,24 @@ async def connect(
 async def merchant(connect: Callable[..., Merchant]) -> Merchant:
     """Return a new merchant with test keys."""
     return connect()
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[tuple[str, asyncio.Queue[Delivery]]]:
+    """A merchant's webhook receiver on loopback: its URL, and what it got."""
+    got: asyncio.Queue[Delivery] = asyncio.Queue()
+
+    async def take(request: web.Request) -> web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        got.put_nowait((headers, await request.read()))
+        return web.Response(text="thank you")
+
+    app = web.Application()
+    app.router.add_post("/hook", take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    yield f"http://127.0.0.1:{port}/hook", got
+    await runner.cleanup()

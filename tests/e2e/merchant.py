@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -17,8 +18,9 @@ import aiohttp
 APPROVED = "4242424242424242"
 APPROVED_MASTERCARD = "5555555555554444"
 DECLINED = "4000000000000002"
-ANSWER_LOST = "4000000000990012"
+NEVER_RECEIVED_MASTERCARD = "5200000000990041"
 SLOW_APPROVAL = "4000000000990111"
+FINAL_S_MAX = 120  # a charge that was never sent is given up after a minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,16 @@ class Merchant:
         assert answer.status == 200, answer.content
         intent: dict[str, Any] = answer.json
         return intent
+
+    async def final_intent(self, intent_id: str) -> dict[str, Any]:
+        """Read an intent back as soon as nobody works on it any more."""
+        for _ in range(FINAL_S_MAX * 4):
+            answer = await self.call("GET", f"/payment-intents/{intent_id}")
+            if answer.status == 200 and answer.json["status"] != "processing":
+                intent: dict[str, Any] = answer.json
+                return intent
+            await asyncio.sleep(0.25)
+        raise AssertionError(f"{intent_id} has no end: {answer.content!r}")
 
 
 def session(ca_file: Path, *, connections_max: int = 64) -> aiohttp.ClientSession:

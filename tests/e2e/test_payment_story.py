@@ -5,45 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator
 
 import pytest
-from aiohttp import web
 from standardwebhooks.webhooks import Webhook
 
-from tests.e2e.conftest import Mesh
+from tests.e2e.conftest import Delivery, Mesh
 from tests.e2e.merchant import (
-    ANSWER_LOST,
     APPROVED_MASTERCARD,
     DECLINED,
+    NEVER_RECEIVED_MASTERCARD,
     SLOW_APPROVAL,
     Merchant,
 )
 
 pytestmark = pytest.mark.e2e
-
-Delivery = tuple[dict[str, str], bytes]
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[tuple[str, asyncio.Queue[Delivery]]]:
-    """A merchant's webhook receiver on loopback: its URL, and what it got."""
-    got: asyncio.Queue[Delivery] = asyncio.Queue()
-
-    async def take(request: web.Request) -> web.Response:
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        got.put_nowait((headers, await request.read()))
-        return web.Response(text="thank you")
-
-    app = web.Application()
-    app.router.add_post("/hook", take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
-    yield f"http://127.0.0.1:{port}/hook", got
-    await runner.cleanup()
 
 
 async def test_a_payment_is_created_charged_read_back_and_told(
@@ -117,15 +92,17 @@ async def test_a_decline_is_an_answer_and_another_card_may_try_again(merchant: M
 async def test_a_lost_answer_is_unknown_and_never_guessed(mesh: Mesh, merchant: Merchant) -> None:
     intent = await merchant.create_intent(777)
 
-    answer = await merchant.charge(intent["id"], ANSWER_LOST)
+    answer = await merchant.charge(intent["id"], NEVER_RECEIVED_MASTERCARD)
+    meanwhile = (await merchant.intent(intent["id"]))["status"]
     second = await merchant.charge(intent["id"])
 
     assert answer.status == 200
     assert answer.json["status"] == "pending_verification"
-    assert (await merchant.intent(intent["id"]))["status"] == "processing"
+    assert meanwhile == "processing"
     assert second.status == 400
     assert second.error["code"] == "payment_intent_unexpected_state"
-    assert [row["approved"] for row in mesh.ledger() if row["amount"] == 777] == [True]
+    assert [row for row in mesh.ledger() if row["amount"] == 777] == []
+    assert (await merchant.final_intent(intent["id"]))["status"] == "failed"
 
 
 async def test_a_replay_returns_the_first_answer_byte_for_byte(
