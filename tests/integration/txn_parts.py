@@ -13,8 +13,8 @@ from paymesh.intent.v1 import payment_intent_lifecycle_service_pb2_grpc as lifec
 from paymesh.intent.v1 import payment_intent_pb2
 
 from chassis.database import Database
-from chassis.identity import Caller, Context
 from chassis.errors import ResourceMissing, error_details
+from chassis.identity import Caller, Context
 from chassis.ids import AttemptId, PaymentIntentId, TransactionId, new_id
 from tests.fakes import FakeClock
 from tests.integration.network_parts import card_fields
