@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+import sqlalchemy as sa
 
 from tests.integration.network_parts import NETWORKS
 from tests.integration.resolution_parts import UNANSWERED_S, Resolving, said
@@ -120,15 +121,22 @@ async def test_two_processes_don_t_claim_the_same_reversals(resolving: Resolving
         await resolving.reverse(step.attempt)
 
     async with resolving.process.database.transaction() as first:
-        await first.exec_driver_sql(
-            "select from attempts where reversal = 'pending' order by id limit 2 for update"
+        await first.execute(
+            sa.text(
+                "select from attempts where merchant_id = :id and reversal = 'pending' "
+                "order by id limit 2 for update"
+            ),
+            {"id": resolving.caller.merchant_id},
         )
         others = await resolving.other_resolver.claim_reversals(1000)
     mine = await resolving.resolver.claim_reversals(1000)
 
-    claimed = [attempt.id for _, attempt in (*others, *mine)]
-    assert (len(others), len(mine)) == (2, 2)
-    assert len(set(claimed)) == 4
+    claimed = [
+        [attempt.id for _, attempt in claims if attempt.merchant_id == resolving.caller.merchant_id]
+        for claims in (others, mine)
+    ]
+    assert [len(ids) for ids in claimed] == [2, 2]
+    assert len({*claimed[0], *claimed[1]}) == 4
 
 
 async def test_a_reversal_waits_for_its_network_by_the_schedule_and_says_nothing_was_sent(
