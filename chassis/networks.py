@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import time
 from pathlib import Path
 from typing import Annotated
 
@@ -45,6 +46,25 @@ class ReversalRule(BaseModel):
         return tries > len(self.repeat_s)
 
 
+class ClearingRule(BaseModel):
+    """When a network's clearing files come.
+
+    cut_off: the time of day in UTC at which each business day ends, "22:30"; or "on_request" for a
+    network that ends its day when it is told to, without a schedule. late_after_h: counted from the
+    cut-off; after that, a file that did not come and a payment that is not in it are missing.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cut_off: str = Field(pattern=r"^(on_request|([01]\d|2[0-3]):[0-5]\d)$")
+    late_after_h: float = Field(ge=0)
+
+    @property
+    def daily_cut_off(self) -> time | None:
+        """Return the time of day; None without a schedule."""
+        return None if self.cut_off == "on_request" else time.fromisoformat(self.cut_off)
+
+
 class NetworkRules(BaseModel):
     """What one network demands and offers. timeout_s: how long an answer may take."""
 
@@ -53,6 +73,7 @@ class NetworkRules(BaseModel):
     timeout_s: Seconds
     inquiry: InquiryRule | None = None
     reversal: ReversalRule
+    clearing: ClearingRule
 
 
 def read_network_rules(file: Path) -> dict[str, NetworkRules]:

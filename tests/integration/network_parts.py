@@ -16,14 +16,16 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chassis.networks import InquiryRule, NetworkRules, ReversalRule
+from chassis.networks import ClearingRule, InquiryRule, NetworkRules, ReversalRule
 from txn_svc.domain.card import Card, CardFields, check_card
 from txn_svc.networks.pool import CardNetworkUnavailable, NetworkPool
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 1.0
 RULES = NetworkRules(
-    timeout_s=TIMEOUT_S, reversal=ReversalRule(repeat_s=(0.1, 0.1, 0.1), then_every_s=60)
+    timeout_s=TIMEOUT_S,
+    reversal=ReversalRule(repeat_s=(0.1, 0.1, 0.1), then_every_s=60),
+    clearing=ClearingRule(cut_off="on_request", late_after_h=0),
 )
 ASKABLE = RULES.model_copy(
     update={"inquiry": InquiryRule(backoff_s=(0.1, 0.1), not_found_is_failed_after_s=5)}
