@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-paymesh/recon/v1/reconciliation_service.proto\x12\x10paymesh.recon.v1\x1a\x1fgoogle/api/field_behavior.proto\"\x93\x02\n\rBreakKindEnum\"\x81\x02\n\tBreakKind\x12\x0f\n\x0bunspecified\x10\x00\x12\x16\n\x12missing_at_network\x10\x01\x12\x11\n\rmissing_at_us\x10\x02\x12\x0f\n\x0b\x61mount_over\x10\x03\x12\x10\n\x0c\x61mount_under\x10\x04\x12\x15\n\x11\x63urrency_mismatch\x10\x05\x12\x12\n\x0e\x64uplicate_line\x10\x06\x12%\n!presentment_without_authorization\x10\x07\x12\x1e\n\x1apresentment_after_reversal\x10\x08\x12\x14\n\x10reversal_overdue\x10\t\x12\r\n\tlate_file\x10\n\"\xe1\x03\n\x05\x42reak\x12\n\n\x02id\x18\x01 \x01(\t\x12\x37\n\x04kind\x18\x02 \x01(\x0e\x32).paymesh.recon.v1.BreakKindEnum.BreakKind\x12\x0f\n\x07network\x18\x03 \x01(\t\x12\x17\n\nattempt_id\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x1e\n\x11payment_intent_id\x18\x05 \x01(\tH\x01\x88\x01\x01\x12\x1a\n\rclearing_line\x18\x06 \x01(\tH\x02\x88\x01\x01\x12\x1d\n\x10our_amount_minor\x18\x07 \x01(\x05H\x03\x88\x01\x01\x12\x1f\n\x12their_amount_minor\x18\x08 \x01(\x05H\x04\x88\x01\x01\x12\x10\n\x08\x63urrency\x18\t \x01(\t\x12\x12\n\x05owner\x18\n \x01(\tH\x05\x88\x01\x01\x12:\n\nresolution\x18\x0b \x01(\x0b\x32!.paymesh.recon.v1.BreakResolutionH\x06\x88\x01\x01\x12\x0f\n\x07\x63reated\x18\x0c \x01(\rB\r\n\x0b_attempt_idB\x14\n\x12_payment_intent_idB\x10\n\x0e_clearing_lineB\x13\n\x11_our_amount_minorB\x15\n\x13_their_amount_minorB\x08\n\x06_ownerB\r\n\x0b_resolution\"G\n\x0f\x42reakResolution\x12\x13\n\x0bresolved_by\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07\x63reated\x18\x03 \x01(\r\"\xad\x01\n\x11ListBreaksRequest\x12\x37\n\x04kind\x18\x01 \x01(\x0e\x32).paymesh.recon.v1.BreakKindEnum.BreakKind\x12\x0f\n\x07network\x18\x02 \x01(\t\x12\x18\n\x10include_resolved\x18\x03 \x01(\x08\x12\x12\n\x05limit\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x16\n\x0estarting_after\x18\x05 \x01(\tB\x08\n\x06_limit\"O\n\x12ListBreaksResponse\x12\'\n\x06\x62reaks\x18\x01 \x03(\x0b\x32\x17.paymesh.recon.v1.Break\x12\x10\n\x08has_more\x18\x02 \x01(\x08\"A\n\x12\x41ssignBreakRequest\x12\x16\n\x08\x62reak_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05owner\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"F\n\x13\x41ssignBreakResponse\x12/\n\x0e\x61ssigned_break\x18\x01 \x01(\x0b\x32\x17.paymesh.recon.v1.Break\"^\n\x13ResolveBreakRequest\x12\x16\n\x08\x62reak_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x0bresolved_by\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\"G\n\x14ResolveBreakResponse\x12/\n\x0eresolved_break\x18\x01 \x01(\x0b\x32\x17.paymesh.recon.v1.Break2\xab\x02\n\x15ReconciliationService\x12W\n\nListBreaks\x12#.paymesh.recon.v1.ListBreaksRequest\x1a$.paymesh.recon.v1.ListBreaksResponse\x12Z\n\x0b\x41ssignBreak\x12$.paymesh.recon.v1.AssignBreakRequest\x1a%.paymesh.recon.v1.AssignBreakResponse\x12]\n\x0cResolveBreak\x12%.paymesh.recon.v1.ResolveBreakRequest\x1a&.paymesh.recon.v1.ResolveBreakResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-paymesh/recon/v1/reconciliation_service.proto\x12\x10paymesh.recon.v1\x1a\x1fgoogle/api/field_behavior.proto\"\x93\x02\n\rBreakKindEnum\"\x81\x02\n\tBreakKind\x12\x0f\n\x0bunspecified\x10\x00\x12\x16\n\x12missing_at_network\x10\x01\x12\x11\n\rmissing_at_us\x10\x02\x12\x0f\n\x0b\x61mount_over\x10\x03\x12\x10\n\x0c\x61mount_under\x10\x04\x12\x15\n\x11\x63urrency_mismatch\x10\x05\x12\x12\n\x0e\x64uplicate_line\x10\x06\x12%\n!presentment_without_authorization\x10\x07\x12\x1e\n\x1apresentment_after_reversal\x10\x08\x12\x14\n\x10reversal_overdue\x10\t\x12\r\n\tlate_file\x10\n\"\x9d\x05\n\x05\x42reak\x12\n\n\x02id\x18\x01 \x01(\t\x12\x37\n\x04kind\x18\x02 \x01(\x0e\x32).paymesh.recon.v1.BreakKindEnum.BreakKind\x12\x0f\n\x07network\x18\x03 \x01(\t\x12\x17\n\nattempt_id\x18\x04 \x01(\tH\x00\x88\x01\x01\x12\x1e\n\x11payment_intent_id\x18\x05 \x01(\tH\x01\x88\x01\x01\x12\x1a\n\rclearing_line\x18\x06 \x01(\tH\x02\x88\x01\x01\x12\x1d\n\x10our_amount_minor\x18\x07 \x01(\x05H\x03\x88\x01\x01\x12\x1f\n\x12their_amount_minor\x18\x08 \x01(\x05H\x04\x88\x01\x01\x12\x10\n\x08\x63urrency\x18\t \x01(\t\x12\x12\n\x05owner\x18\n \x01(\tH\x05\x88\x01\x01\x12:\n\nresolution\x18\x0b \x01(\x0b\x32!.paymesh.recon.v1.BreakResolutionH\x06\x88\x01\x01\x12\x0f\n\x07\x63reated\x18\x0c \x01(\r\x12\x15\n\rbusiness_date\x18\r \x01(\t\x12\x16\n\x0e\x61ge_in_seconds\x18\x0e \x01(\r\x12\x17\n\x0fproposed_action\x18\x0f \x01(\t\x12,\n\x04ours\x18\x10 \x01(\x0b\x32\x19.paymesh.recon.v1.OurSideH\x07\x88\x01\x01\x12\x30\n\x06theirs\x18\x11 \x01(\x0b\x32\x1b.paymesh.recon.v1.TheirSideH\x08\x88\x01\x01\x42\r\n\x0b_attempt_idB\x14\n\x12_payment_intent_idB\x10\n\x0e_clearing_lineB\x13\n\x11_our_amount_minorB\x15\n\x13_their_amount_minorB\x08\n\x06_ownerB\r\n\x0b_resolutionB\x07\n\x05_oursB\t\n\x07_theirs\"\xe5\x02\n\x07OurSide\x12\x13\n\x0bmerchant_id\x18\x01 \x01(\t\x12\x19\n\x11payment_intent_id\x18\x02 \x01(\t\x12\x12\n\nattempt_id\x18\x03 \x01(\t\x12\x14\n\x0c\x61mount_minor\x18\x04 \x01(\x05\x12\x10\n\x08\x63urrency\x18\x05 \x01(\t\x12\x0e\n\x06status\x18\x06 \x01(\t\x12\x15\n\x08reversal\x18\x07 \x01(\tH\x00\x88\x01\x01\x12\x1a\n\rresponse_code\x18\x08 \x01(\tH\x01\x88\x01\x01\x12\x1a\n\rapproval_code\x18\t \x01(\tH\x02\x88\x01\x01\x12\x1d\n\x10network_trace_id\x18\n \x01(\tH\x03\x88\x01\x01\x12\x0c\n\x04stan\x18\x0b \x01(\t\x12\x0b\n\x03rrn\x18\x0c \x01(\t\x12\x0f\n\x07\x63reated\x18\r \x01(\rB\x0b\n\t_reversalB\x10\n\x0e_response_codeB\x10\n\x0e_approval_codeB\x13\n\x11_network_trace_id\"\xca\x01\n\tTheirSide\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\x05\x12\x14\n\x0c\x61mount_minor\x18\x03 \x01(\x03\x12\x10\n\x08\x63urrency\x18\x04 \x01(\t\x12\x18\n\x10network_trace_id\x18\x05 \x01(\t\x12\x0b\n\x03\x61rn\x18\x06 \x01(\t\x12\x0b\n\x03rrn\x18\x07 \x01(\t\x12\x11\n\x04stan\x18\x08 \x01(\tH\x00\x88\x01\x01\x12\x15\n\rapproval_code\x18\t \x01(\t\x12\x12\n\nlocal_date\x18\n \x01(\tB\x07\n\x05_stan\"G\n\x0f\x42reakResolution\x12\x13\n\x0bresolved_by\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07\x63reated\x18\x03 \x01(\r\"\xad\x01\n\x11ListBreaksRequest\x12\x37\n\x04kind\x18\x01 \x01(\x0e\x32).paymesh.recon.v1.BreakKindEnum.BreakKind\x12\x0f\n\x07network\x18\x02 \x01(\t\x12\x18\n\x10include_resolved\x18\x03 \x01(\x08\x12\x12\n\x05limit\x18\x04 \x01(\x05H\x00\x88\x01\x01\x12\x16\n\x0estarting_after\x18\x05 \x01(\tB\x08\n\x06_limit\"O\n\x12ListBreaksResponse\x12\'\n\x06\x62reaks\x18\x01 \x03(\x0b\x32\x17.paymesh.recon.v1.Break\x12\x10\n\x08has_more\x18\x02 \x01(\x08\"A\n\x12\x41ssignBreakRequest\x12\x16\n\x08\x62reak_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05owner\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"F\n\x13\x41ssignBreakResponse\x12/\n\x0e\x61ssigned_break\x18\x01 \x01(\x0b\x32\x17.paymesh.recon.v1.Break\"^\n\x13ResolveBreakRequest\x12\x16\n\x08\x62reak_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x0bresolved_by\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06reason\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\"G\n\x14ResolveBreakResponse\x12/\n\x0eresolved_break\x18\x01 \x01(\x0b\x32\x17.paymesh.recon.v1.Break\"\x1c\n\x1aImportClearingFilesRequest\"L\n\x1bImportClearingFilesResponse\x12-\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x1e.paymesh.recon.v1.ClearingFile\"c\n\x16\x43learingFileStatusEnum\"I\n\x12\x43learingFileStatus\x12\x0f\n\x0bunspecified\x10\x00\x12\n\n\x06loaded\x10\x01\x12\t\n\x05taken\x10\x02\x12\x0b\n\x07refused\x10\x03\"\xce\x02\n\x0c\x43learingFile\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x07network\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x14\n\x07\x66ile_id\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x1a\n\rbusiness_date\x18\x04 \x01(\tH\x02\x88\x01\x01\x12K\n\x06status\x18\x05 \x01(\x0e\x32;.paymesh.recon.v1.ClearingFileStatusEnum.ClearingFileStatus\x12\x33\n\x07refusal\x18\x06 \x01(\x0b\x32\x1d.paymesh.recon.v1.FileRefusalH\x03\x88\x01\x01\x12\r\n\x05lines\x18\x07 \x01(\x05\x12\x10\n\x08rejected\x18\x08 \x01(\x05\x12\x0f\n\x07\x63reated\x18\t \x01(\rB\n\n\x08_networkB\n\n\x08_file_idB\x10\n\x0e_business_dateB\n\n\x08_refusal\"L\n\x0b\x46ileRefusal\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x13\n\x06record\x18\x03 \x01(\x05H\x00\x88\x01\x01\x42\t\n\x07_record\".\n\x15GetDailyReportRequest\x12\x15\n\rbusiness_date\x18\x01 \x01(\t\"\x89\x01\n\x16GetDailyReportResponse\x12\x15\n\rbusiness_date\x18\x01 \x01(\t\x12-\n\x05\x66iles\x18\x02 \x03(\x0b\x32\x1e.paymesh.recon.v1.NetworkFiles\x12)\n\x04rows\x18\x03 \x03(\x0b\x32\x1b.paymesh.recon.v1.ReportRow\"Y\n\x0cNetworkFiles\x12\x0f\n\x07network\x18\x01 \x01(\t\x12\r\n\x05taken\x18\x02 \x01(\x05\x12\x0f\n\x07refused\x18\x03 \x01(\x05\x12\x18\n\x10rejected_records\x18\x04 \x01(\x05\".\n\x07LineSum\x12\r\n\x05lines\x18\x01 \x01(\x05\x12\x14\n\x0c\x61mount_minor\x18\x02 \x01(\x03\"\x8c\x02\n\tReportRow\x12\x0f\n\x07network\x18\x01 \x01(\t\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12+\n\x08\x64\x65\x63lared\x18\x03 \x01(\x0b\x32\x19.paymesh.recon.v1.LineSum\x12*\n\x07matched\x18\x04 \x01(\x0b\x32\x19.paymesh.recon.v1.LineSum\x12*\n\x07waiting\x18\x05 \x01(\x0b\x32\x19.paymesh.recon.v1.LineSum\x12+\n\x08rejected\x18\x06 \x01(\x0b\x32\x19.paymesh.recon.v1.LineSum\x12*\n\x06\x62reaks\x18\x07 \x03(\x0b\x32\x1a.paymesh.recon.v1.BreakSum\"\xa5\x01\n\x08\x42reakSum\x12\x37\n\x04kind\x18\x01 \x01(\x0e\x32).paymesh.recon.v1.BreakKindEnum.BreakKind\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\x12\x12\n\nopen_count\x18\x03 \x01(\x05\x12)\n\x06theirs\x18\x04 \x01(\x0b\x32\x19.paymesh.recon.v1.LineSum\x12\x12\n\nours_minor\x18\x05 \x01(\x03\x32\x84\x04\n\x15ReconciliationService\x12W\n\nListBreaks\x12#.paymesh.recon.v1.ListBreaksRequest\x1a$.paymesh.recon.v1.ListBreaksResponse\x12Z\n\x0b\x41ssignBreak\x12$.paymesh.recon.v1.AssignBreakRequest\x1a%.paymesh.recon.v1.AssignBreakResponse\x12]\n\x0cResolveBreak\x12%.paymesh.recon.v1.ResolveBreakRequest\x1a&.paymesh.recon.v1.ResolveBreakResponse\x12r\n\x13ImportClearingFiles\x12,.paymesh.recon.v1.ImportClearingFilesRequest\x1a-.paymesh.recon.v1.ImportClearingFilesResponse\x12\x63\n\x0eGetDailyReport\x12\'.paymesh.recon.v1.GetDailyReportRequest\x1a(.paymesh.recon.v1.GetDailyReportResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,21 +47,49 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BREAKKINDENUM_BREAKKIND']._serialized_start=119
   _globals['_BREAKKINDENUM_BREAKKIND']._serialized_end=376
   _globals['_BREAK']._serialized_start=379
-  _globals['_BREAK']._serialized_end=860
-  _globals['_BREAKRESOLUTION']._serialized_start=862
-  _globals['_BREAKRESOLUTION']._serialized_end=933
-  _globals['_LISTBREAKSREQUEST']._serialized_start=936
-  _globals['_LISTBREAKSREQUEST']._serialized_end=1109
-  _globals['_LISTBREAKSRESPONSE']._serialized_start=1111
-  _globals['_LISTBREAKSRESPONSE']._serialized_end=1190
-  _globals['_ASSIGNBREAKREQUEST']._serialized_start=1192
-  _globals['_ASSIGNBREAKREQUEST']._serialized_end=1257
-  _globals['_ASSIGNBREAKRESPONSE']._serialized_start=1259
-  _globals['_ASSIGNBREAKRESPONSE']._serialized_end=1329
-  _globals['_RESOLVEBREAKREQUEST']._serialized_start=1331
-  _globals['_RESOLVEBREAKREQUEST']._serialized_end=1425
-  _globals['_RESOLVEBREAKRESPONSE']._serialized_start=1427
-  _globals['_RESOLVEBREAKRESPONSE']._serialized_end=1498
-  _globals['_RECONCILIATIONSERVICE']._serialized_start=1501
-  _globals['_RECONCILIATIONSERVICE']._serialized_end=1800
+  _globals['_BREAK']._serialized_end=1048
+  _globals['_OURSIDE']._serialized_start=1051
+  _globals['_OURSIDE']._serialized_end=1408
+  _globals['_THEIRSIDE']._serialized_start=1411
+  _globals['_THEIRSIDE']._serialized_end=1613
+  _globals['_BREAKRESOLUTION']._serialized_start=1615
+  _globals['_BREAKRESOLUTION']._serialized_end=1686
+  _globals['_LISTBREAKSREQUEST']._serialized_start=1689
+  _globals['_LISTBREAKSREQUEST']._serialized_end=1862
+  _globals['_LISTBREAKSRESPONSE']._serialized_start=1864
+  _globals['_LISTBREAKSRESPONSE']._serialized_end=1943
+  _globals['_ASSIGNBREAKREQUEST']._serialized_start=1945
+  _globals['_ASSIGNBREAKREQUEST']._serialized_end=2010
+  _globals['_ASSIGNBREAKRESPONSE']._serialized_start=2012
+  _globals['_ASSIGNBREAKRESPONSE']._serialized_end=2082
+  _globals['_RESOLVEBREAKREQUEST']._serialized_start=2084
+  _globals['_RESOLVEBREAKREQUEST']._serialized_end=2178
+  _globals['_RESOLVEBREAKRESPONSE']._serialized_start=2180
+  _globals['_RESOLVEBREAKRESPONSE']._serialized_end=2251
+  _globals['_IMPORTCLEARINGFILESREQUEST']._serialized_start=2253
+  _globals['_IMPORTCLEARINGFILESREQUEST']._serialized_end=2281
+  _globals['_IMPORTCLEARINGFILESRESPONSE']._serialized_start=2283
+  _globals['_IMPORTCLEARINGFILESRESPONSE']._serialized_end=2359
+  _globals['_CLEARINGFILESTATUSENUM']._serialized_start=2361
+  _globals['_CLEARINGFILESTATUSENUM']._serialized_end=2460
+  _globals['_CLEARINGFILESTATUSENUM_CLEARINGFILESTATUS']._serialized_start=2387
+  _globals['_CLEARINGFILESTATUSENUM_CLEARINGFILESTATUS']._serialized_end=2460
+  _globals['_CLEARINGFILE']._serialized_start=2463
+  _globals['_CLEARINGFILE']._serialized_end=2797
+  _globals['_FILEREFUSAL']._serialized_start=2799
+  _globals['_FILEREFUSAL']._serialized_end=2875
+  _globals['_GETDAILYREPORTREQUEST']._serialized_start=2877
+  _globals['_GETDAILYREPORTREQUEST']._serialized_end=2923
+  _globals['_GETDAILYREPORTRESPONSE']._serialized_start=2926
+  _globals['_GETDAILYREPORTRESPONSE']._serialized_end=3063
+  _globals['_NETWORKFILES']._serialized_start=3065
+  _globals['_NETWORKFILES']._serialized_end=3154
+  _globals['_LINESUM']._serialized_start=3156
+  _globals['_LINESUM']._serialized_end=3202
+  _globals['_REPORTROW']._serialized_start=3205
+  _globals['_REPORTROW']._serialized_end=3473
+  _globals['_BREAKSUM']._serialized_start=3476
+  _globals['_BREAKSUM']._serialized_end=3641
+  _globals['_RECONCILIATIONSERVICE']._serialized_start=3644
+  _globals['_RECONCILIATIONSERVICE']._serialized_end=4160
 # @@protoc_insertion_point(module_scope)

@@ -37,7 +37,7 @@ class BreakKindEnum(_message.Message):
     def __init__(self) -> None: ...
 
 class Break(_message.Message):
-    __slots__ = ("id", "kind", "network", "attempt_id", "payment_intent_id", "clearing_line", "our_amount_minor", "their_amount_minor", "currency", "owner", "resolution", "created")
+    __slots__ = ("id", "kind", "network", "attempt_id", "payment_intent_id", "clearing_line", "our_amount_minor", "their_amount_minor", "currency", "owner", "resolution", "created", "business_date", "age_in_seconds", "proposed_action", "ours", "theirs")
     ID_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     NETWORK_FIELD_NUMBER: _ClassVar[int]
@@ -50,6 +50,11 @@ class Break(_message.Message):
     OWNER_FIELD_NUMBER: _ClassVar[int]
     RESOLUTION_FIELD_NUMBER: _ClassVar[int]
     CREATED_FIELD_NUMBER: _ClassVar[int]
+    BUSINESS_DATE_FIELD_NUMBER: _ClassVar[int]
+    AGE_IN_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    PROPOSED_ACTION_FIELD_NUMBER: _ClassVar[int]
+    OURS_FIELD_NUMBER: _ClassVar[int]
+    THEIRS_FIELD_NUMBER: _ClassVar[int]
     id: str
     kind: BreakKindEnum.BreakKind
     network: str
@@ -62,7 +67,66 @@ class Break(_message.Message):
     owner: str
     resolution: BreakResolution
     created: int
-    def __init__(self, id: _Optional[str] = ..., kind: _Optional[_Union[BreakKindEnum.BreakKind, str]] = ..., network: _Optional[str] = ..., attempt_id: _Optional[str] = ..., payment_intent_id: _Optional[str] = ..., clearing_line: _Optional[str] = ..., our_amount_minor: _Optional[int] = ..., their_amount_minor: _Optional[int] = ..., currency: _Optional[str] = ..., owner: _Optional[str] = ..., resolution: _Optional[_Union[BreakResolution, _Mapping]] = ..., created: _Optional[int] = ...) -> None: ...
+    business_date: str
+    age_in_seconds: int
+    proposed_action: str
+    ours: OurSide
+    theirs: TheirSide
+    def __init__(self, id: _Optional[str] = ..., kind: _Optional[_Union[BreakKindEnum.BreakKind, str]] = ..., network: _Optional[str] = ..., attempt_id: _Optional[str] = ..., payment_intent_id: _Optional[str] = ..., clearing_line: _Optional[str] = ..., our_amount_minor: _Optional[int] = ..., their_amount_minor: _Optional[int] = ..., currency: _Optional[str] = ..., owner: _Optional[str] = ..., resolution: _Optional[_Union[BreakResolution, _Mapping]] = ..., created: _Optional[int] = ..., business_date: _Optional[str] = ..., age_in_seconds: _Optional[int] = ..., proposed_action: _Optional[str] = ..., ours: _Optional[_Union[OurSide, _Mapping]] = ..., theirs: _Optional[_Union[TheirSide, _Mapping]] = ...) -> None: ...
+
+class OurSide(_message.Message):
+    __slots__ = ("merchant_id", "payment_intent_id", "attempt_id", "amount_minor", "currency", "status", "reversal", "response_code", "approval_code", "network_trace_id", "stan", "rrn", "created")
+    MERCHANT_ID_FIELD_NUMBER: _ClassVar[int]
+    PAYMENT_INTENT_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_ID_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    REVERSAL_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_CODE_FIELD_NUMBER: _ClassVar[int]
+    APPROVAL_CODE_FIELD_NUMBER: _ClassVar[int]
+    NETWORK_TRACE_ID_FIELD_NUMBER: _ClassVar[int]
+    STAN_FIELD_NUMBER: _ClassVar[int]
+    RRN_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    merchant_id: str
+    payment_intent_id: str
+    attempt_id: str
+    amount_minor: int
+    currency: str
+    status: str
+    reversal: str
+    response_code: str
+    approval_code: str
+    network_trace_id: str
+    stan: str
+    rrn: str
+    created: int
+    def __init__(self, merchant_id: _Optional[str] = ..., payment_intent_id: _Optional[str] = ..., attempt_id: _Optional[str] = ..., amount_minor: _Optional[int] = ..., currency: _Optional[str] = ..., status: _Optional[str] = ..., reversal: _Optional[str] = ..., response_code: _Optional[str] = ..., approval_code: _Optional[str] = ..., network_trace_id: _Optional[str] = ..., stan: _Optional[str] = ..., rrn: _Optional[str] = ..., created: _Optional[int] = ...) -> None: ...
+
+class TheirSide(_message.Message):
+    __slots__ = ("file", "line", "amount_minor", "currency", "network_trace_id", "arn", "rrn", "stan", "approval_code", "local_date")
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    NETWORK_TRACE_ID_FIELD_NUMBER: _ClassVar[int]
+    ARN_FIELD_NUMBER: _ClassVar[int]
+    RRN_FIELD_NUMBER: _ClassVar[int]
+    STAN_FIELD_NUMBER: _ClassVar[int]
+    APPROVAL_CODE_FIELD_NUMBER: _ClassVar[int]
+    LOCAL_DATE_FIELD_NUMBER: _ClassVar[int]
+    file: str
+    line: int
+    amount_minor: int
+    currency: str
+    network_trace_id: str
+    arn: str
+    rrn: str
+    stan: str
+    approval_code: str
+    local_date: str
+    def __init__(self, file: _Optional[str] = ..., line: _Optional[int] = ..., amount_minor: _Optional[int] = ..., currency: _Optional[str] = ..., network_trace_id: _Optional[str] = ..., arn: _Optional[str] = ..., rrn: _Optional[str] = ..., stan: _Optional[str] = ..., approval_code: _Optional[str] = ..., local_date: _Optional[str] = ...) -> None: ...
 
 class BreakResolution(_message.Message):
     __slots__ = ("resolved_by", "reason", "created")
@@ -125,3 +189,127 @@ class ResolveBreakResponse(_message.Message):
     RESOLVED_BREAK_FIELD_NUMBER: _ClassVar[int]
     resolved_break: Break
     def __init__(self, resolved_break: _Optional[_Union[Break, _Mapping]] = ...) -> None: ...
+
+class ImportClearingFilesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ImportClearingFilesResponse(_message.Message):
+    __slots__ = ("files",)
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    files: _containers.RepeatedCompositeFieldContainer[ClearingFile]
+    def __init__(self, files: _Optional[_Iterable[_Union[ClearingFile, _Mapping]]] = ...) -> None: ...
+
+class ClearingFileStatusEnum(_message.Message):
+    __slots__ = ()
+    class ClearingFileStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        unspecified: _ClassVar[ClearingFileStatusEnum.ClearingFileStatus]
+        loaded: _ClassVar[ClearingFileStatusEnum.ClearingFileStatus]
+        taken: _ClassVar[ClearingFileStatusEnum.ClearingFileStatus]
+        refused: _ClassVar[ClearingFileStatusEnum.ClearingFileStatus]
+    unspecified: ClearingFileStatusEnum.ClearingFileStatus
+    loaded: ClearingFileStatusEnum.ClearingFileStatus
+    taken: ClearingFileStatusEnum.ClearingFileStatus
+    refused: ClearingFileStatusEnum.ClearingFileStatus
+    def __init__(self) -> None: ...
+
+class ClearingFile(_message.Message):
+    __slots__ = ("name", "network", "file_id", "business_date", "status", "refusal", "lines", "rejected", "created")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    NETWORK_FIELD_NUMBER: _ClassVar[int]
+    FILE_ID_FIELD_NUMBER: _ClassVar[int]
+    BUSINESS_DATE_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    REJECTED_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    network: str
+    file_id: str
+    business_date: str
+    status: ClearingFileStatusEnum.ClearingFileStatus
+    refusal: FileRefusal
+    lines: int
+    rejected: int
+    created: int
+    def __init__(self, name: _Optional[str] = ..., network: _Optional[str] = ..., file_id: _Optional[str] = ..., business_date: _Optional[str] = ..., status: _Optional[_Union[ClearingFileStatusEnum.ClearingFileStatus, str]] = ..., refusal: _Optional[_Union[FileRefusal, _Mapping]] = ..., lines: _Optional[int] = ..., rejected: _Optional[int] = ..., created: _Optional[int] = ...) -> None: ...
+
+class FileRefusal(_message.Message):
+    __slots__ = ("field", "reason", "record")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    RECORD_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    reason: str
+    record: int
+    def __init__(self, field: _Optional[str] = ..., reason: _Optional[str] = ..., record: _Optional[int] = ...) -> None: ...
+
+class GetDailyReportRequest(_message.Message):
+    __slots__ = ("business_date",)
+    BUSINESS_DATE_FIELD_NUMBER: _ClassVar[int]
+    business_date: str
+    def __init__(self, business_date: _Optional[str] = ...) -> None: ...
+
+class GetDailyReportResponse(_message.Message):
+    __slots__ = ("business_date", "files", "rows")
+    BUSINESS_DATE_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    business_date: str
+    files: _containers.RepeatedCompositeFieldContainer[NetworkFiles]
+    rows: _containers.RepeatedCompositeFieldContainer[ReportRow]
+    def __init__(self, business_date: _Optional[str] = ..., files: _Optional[_Iterable[_Union[NetworkFiles, _Mapping]]] = ..., rows: _Optional[_Iterable[_Union[ReportRow, _Mapping]]] = ...) -> None: ...
+
+class NetworkFiles(_message.Message):
+    __slots__ = ("network", "taken", "refused", "rejected_records")
+    NETWORK_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    REJECTED_RECORDS_FIELD_NUMBER: _ClassVar[int]
+    network: str
+    taken: int
+    refused: int
+    rejected_records: int
+    def __init__(self, network: _Optional[str] = ..., taken: _Optional[int] = ..., refused: _Optional[int] = ..., rejected_records: _Optional[int] = ...) -> None: ...
+
+class LineSum(_message.Message):
+    __slots__ = ("lines", "amount_minor")
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    lines: int
+    amount_minor: int
+    def __init__(self, lines: _Optional[int] = ..., amount_minor: _Optional[int] = ...) -> None: ...
+
+class ReportRow(_message.Message):
+    __slots__ = ("network", "currency", "declared", "matched", "waiting", "rejected", "breaks")
+    NETWORK_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    DECLARED_FIELD_NUMBER: _ClassVar[int]
+    MATCHED_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    REJECTED_FIELD_NUMBER: _ClassVar[int]
+    BREAKS_FIELD_NUMBER: _ClassVar[int]
+    network: str
+    currency: str
+    declared: LineSum
+    matched: LineSum
+    waiting: LineSum
+    rejected: LineSum
+    breaks: _containers.RepeatedCompositeFieldContainer[BreakSum]
+    def __init__(self, network: _Optional[str] = ..., currency: _Optional[str] = ..., declared: _Optional[_Union[LineSum, _Mapping]] = ..., matched: _Optional[_Union[LineSum, _Mapping]] = ..., waiting: _Optional[_Union[LineSum, _Mapping]] = ..., rejected: _Optional[_Union[LineSum, _Mapping]] = ..., breaks: _Optional[_Iterable[_Union[BreakSum, _Mapping]]] = ...) -> None: ...
+
+class BreakSum(_message.Message):
+    __slots__ = ("kind", "count", "open_count", "theirs", "ours_minor")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    OPEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    THEIRS_FIELD_NUMBER: _ClassVar[int]
+    OURS_MINOR_FIELD_NUMBER: _ClassVar[int]
+    kind: BreakKindEnum.BreakKind
+    count: int
+    open_count: int
+    theirs: LineSum
+    ours_minor: int
+    def __init__(self, kind: _Optional[_Union[BreakKindEnum.BreakKind, str]] = ..., count: _Optional[int] = ..., open_count: _Optional[int] = ..., theirs: _Optional[_Union[LineSum, _Mapping]] = ..., ours_minor: _Optional[int] = ...) -> None: ...

@@ -51,6 +51,16 @@ class ReconciliationServiceStub:
                 request_serializer=paymesh_dot_recon_dot_v1_dot_reconciliation__service__pb2.ResolveBreakRequest.SerializeToString,
                 response_deserializer=paymesh_dot_recon_dot_v1_dot_reconciliation__service__pb2.ResolveBreakResponse.FromString,
                 _registered_method=True)
+        self.ImportClearingFiles = channel.unary_unary(
+                '/paymesh.recon.v1.ReconciliationService/ImportClearingFiles',
+                request_serializer=paymesh_dot_recon_dot_v1_dot_reconciliation__service__pb2.ImportClearingFilesRequest.SerializeToString,
+                response_deserializer=paymesh_dot_recon_dot_v1_dot_reconciliation__service__pb2.ImportClearingFilesResponse.FromString,
+                _registered_method=True)
+        self.GetDailyReport = channel.unary_unary(
+                '/paymesh.recon.v1.ReconciliationService/GetDailyReport',
+                request_serializer=paymesh_dot_recon_dot_v1_dot_reconciliation__service__pb2.GetDailyReportRequest.SerializeToString,
+                response_deserializer=paymesh_dot_recon_dot_v1_dot_reconciliation__service__pb2.GetDailyReportResponse.FromString,
+                _registered_method=True)
 
 
 class ReconciliationServiceServicer:
@@ -85,6 +95,25 @@ class ReconciliationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ImportClearingFiles(self, request, context):
+        """Takes the new files of the inbox and matches them now, which otherwise happens every few
+        seconds. A large file takes minutes; a caller who does not wait loses nothing.
+
+        Reasons: SERVICE_UNAVAILABLE while the inbox can't be read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDailyReport(self, request, context):
+        """Says what the files of a business date come to, as it stands now.
+
+        Reasons: PARAMETER_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReconciliationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -102,6 +131,16 @@ def add_ReconciliationServiceServicer_to_server(servicer, server):
                     servicer.ResolveBreak,
                     request_deserializer=paymesh_dot_recon_dot_v1_dot_reconciliation__service__pb2.ResolveBreakRequest.FromString,
                     response_serializer=paymesh_dot_recon_dot_v1_dot_reconciliation__service__pb2.ResolveBreakResponse.SerializeToString,
+            ),
+            'ImportClearingFiles': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportClearingFiles,
+                    request_deserializer=paymesh_dot_recon_dot_v1_dot_reconciliation__service__pb2.ImportClearingFilesRequest.FromString,
+                    response_serializer=paymesh_dot_recon_dot_v1_dot_reconciliation__service__pb2.ImportClearingFilesResponse.SerializeToString,
+            ),
+            'GetDailyReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDailyReport,
+                    request_deserializer=paymesh_dot_recon_dot_v1_dot_reconciliation__service__pb2.GetDailyReportRequest.FromString,
+                    response_serializer=paymesh_dot_recon_dot_v1_dot_reconciliation__service__pb2.GetDailyReportResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -187,6 +226,60 @@ class ReconciliationService:
             '/paymesh.recon.v1.ReconciliationService/ResolveBreak',
             paymesh_dot_recon_dot_v1_dot_reconciliation__service__pb2.ResolveBreakRequest.SerializeToString,
             paymesh_dot_recon_dot_v1_dot_reconciliation__service__pb2.ResolveBreakResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportClearingFiles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/paymesh.recon.v1.ReconciliationService/ImportClearingFiles',
+            paymesh_dot_recon_dot_v1_dot_reconciliation__service__pb2.ImportClearingFilesRequest.SerializeToString,
+            paymesh_dot_recon_dot_v1_dot_reconciliation__service__pb2.ImportClearingFilesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDailyReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/paymesh.recon.v1.ReconciliationService/GetDailyReport',
+            paymesh_dot_recon_dot_v1_dot_reconciliation__service__pb2.GetDailyReportRequest.SerializeToString,
+            paymesh_dot_recon_dot_v1_dot_reconciliation__service__pb2.GetDailyReportResponse.FromString,
             options,
             channel_credentials,
             insecure,

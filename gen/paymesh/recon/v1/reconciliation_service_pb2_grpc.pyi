@@ -50,6 +50,17 @@ class ReconciliationServiceStub:
 
     Reasons: RESOURCE_MISSING, PARAMETER_MISSING, BREAK_ALREADY_RESOLVED.
     """
+    ImportClearingFiles: _grpc.UnaryUnaryMultiCallable[_reconciliation_service_pb2.ImportClearingFilesRequest, _reconciliation_service_pb2.ImportClearingFilesResponse]
+    """Takes the new files of the inbox and matches them now, which otherwise happens every few
+    seconds. A large file takes minutes; a caller who does not wait loses nothing.
+
+    Reasons: SERVICE_UNAVAILABLE while the inbox can't be read.
+    """
+    GetDailyReport: _grpc.UnaryUnaryMultiCallable[_reconciliation_service_pb2.GetDailyReportRequest, _reconciliation_service_pb2.GetDailyReportResponse]
+    """Says what the files of a business date come to, as it stands now.
+
+    Reasons: PARAMETER_INVALID.
+    """
 
 @_typing.type_check_only
 class ReconciliationServiceAsyncStub(ReconciliationServiceStub):
@@ -72,6 +83,17 @@ class ReconciliationServiceAsyncStub(ReconciliationServiceStub):
     """Closes a break. The payment itself is not changed by this.
 
     Reasons: RESOURCE_MISSING, PARAMETER_MISSING, BREAK_ALREADY_RESOLVED.
+    """
+    ImportClearingFiles: _aio.UnaryUnaryMultiCallable[_reconciliation_service_pb2.ImportClearingFilesRequest, _reconciliation_service_pb2.ImportClearingFilesResponse]  # type: ignore[assignment]
+    """Takes the new files of the inbox and matches them now, which otherwise happens every few
+    seconds. A large file takes minutes; a caller who does not wait loses nothing.
+
+    Reasons: SERVICE_UNAVAILABLE while the inbox can't be read.
+    """
+    GetDailyReport: _aio.UnaryUnaryMultiCallable[_reconciliation_service_pb2.GetDailyReportRequest, _reconciliation_service_pb2.GetDailyReportResponse]  # type: ignore[assignment]
+    """Says what the files of a business date come to, as it stands now.
+
+    Reasons: PARAMETER_INVALID.
     """
 
 class ReconciliationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -110,6 +132,29 @@ class ReconciliationServiceServicer(metaclass=_abc_1.ABCMeta):
         """Closes a break. The payment itself is not changed by this.
 
         Reasons: RESOURCE_MISSING, PARAMETER_MISSING, BREAK_ALREADY_RESOLVED.
+        """
+
+    @_abc_1.abstractmethod
+    def ImportClearingFiles(
+        self,
+        request: _reconciliation_service_pb2.ImportClearingFilesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reconciliation_service_pb2.ImportClearingFilesResponse, _abc.Awaitable[_reconciliation_service_pb2.ImportClearingFilesResponse]]:
+        """Takes the new files of the inbox and matches them now, which otherwise happens every few
+        seconds. A large file takes minutes; a caller who does not wait loses nothing.
+
+        Reasons: SERVICE_UNAVAILABLE while the inbox can't be read.
+        """
+
+    @_abc_1.abstractmethod
+    def GetDailyReport(
+        self,
+        request: _reconciliation_service_pb2.GetDailyReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reconciliation_service_pb2.GetDailyReportResponse, _abc.Awaitable[_reconciliation_service_pb2.GetDailyReportResponse]]:
+        """Says what the files of a business date come to, as it stands now.
+
+        Reasons: PARAMETER_INVALID.
         """
 
 def add_ReconciliationServiceServicer_to_server(servicer: ReconciliationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
