@@ -37,6 +37,11 @@ def new_id(prefix: str, merchant_id: str) -> str:
     return f"{prefix}_{merchant_id[4:6]}{_unique()}"
 
 
+def new_break_id(merchant_id: str | None) -> str:
+    """Return an id of a new break; one that no merchant is known for is in bucket 0."""
+    return new_id("brk", merchant_id or "mer_00")
+
+
 def is_id(prefix: str, text: str) -> bool:
     """Return whether the text has the form of such an id."""
     return text.startswith(f"{prefix}_") and _ID.fullmatch(text) is not None

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from paymesh.recon.v1 import reconciliation_service_pb2_grpc as recon_grpc
+
 from chassis import telemetry
 from chassis.clock import SystemClock
 from chassis.config import read_settings
@@ -9,13 +13,23 @@ from chassis.consumer import Consumer
 from chassis.database import connect, migrate
 from chassis.identity import channel
 from chassis.networks import read_network_rules
-from chassis.server import run, serve
+from chassis.server import Service, run, serve
+from recon_svc.clearing.inbox import Inbox
 from recon_svc.clients import AttemptClient
 from recon_svc.config import ReconSettings
 from recon_svc.consumer import GROUP, TOPICS, AttemptConsumer
-from recon_svc.dispatcher import ResolutionDispatcher
-from recon_svc.handlers import ArrivalHandlers, ResolutionHandlers
+from recon_svc.dispatcher.clearing import ClearingDispatcher
+from recon_svc.dispatcher.resolution import ResolutionDispatcher
+from recon_svc.handlers.breaks import BreakHandlers
+from recon_svc.handlers.clearing import ClearingHandlers
+from recon_svc.handlers.resolution import ArrivalHandlers, ResolutionHandlers
+from recon_svc.service import ReconciliationService
 from recon_svc.store.attempts import AttemptStore
+from recon_svc.store.breaks import BreakStore
+from recon_svc.store.clearing import ClearingStore
+from recon_svc.store.finding import FindingStore
+from recon_svc.store.judging import JudgingStore
+from recon_svc.store.report import ReportStore
 
 
 async def main() -> None:
@@ -25,18 +39,35 @@ async def main() -> None:
     await migrate(settings, "recon_svc")
     clock = SystemClock()
     database = await connect(settings)
-    store = AttemptStore(database)
+    attempts, breaks = AttemptStore(database), BreakStore(database)
     rules = read_network_rules(settings.networks_file)
     async with channel(settings, settings.txn_address) as txn_channel:
         client = AttemptClient(txn_channel)
-        handlers = ResolutionHandlers(store, client, rules, clock)
-        arrivals = ArrivalHandlers(store, client, clock, settings.event_late_s)
+        handlers = ResolutionHandlers(attempts, client, rules, clock)
+        arrivals = ArrivalHandlers(attempts, client, clock, settings.event_late_s)
+        clearing = ClearingHandlers(
+            Inbox(settings.inbox_url),
+            (ClearingStore(database), JudgingStore(database), FindingStore(database)),
+            client,
+            rules,
+            clock,
+        )
+        service = ReconciliationService(
+            BreakHandlers(breaks, ReportStore(database), clock), clearing, clock
+        )
         await serve(
             settings,
-            [],
             [
-                ResolutionDispatcher(handlers, arrivals, store, clock),
-                Consumer(settings, GROUP, TOPICS, AttemptConsumer(store).handle),
+                Service(
+                    "paymesh.recon.v1.ReconciliationService",
+                    partial(recon_grpc.add_ReconciliationServiceServicer_to_server, service),
+                    frozenset({"operator"}),
+                )
+            ],
+            [
+                ResolutionDispatcher(handlers, arrivals, attempts, clock),
+                ClearingDispatcher(clearing, breaks),
+                Consumer(settings, GROUP, TOPICS, AttemptConsumer(attempts).handle),
             ],
         )
     await database.close()

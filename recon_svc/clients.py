@@ -9,9 +9,10 @@ from paymesh.txn.v1 import attempt_service_pb2 as attempt_pb2
 from paymesh.txn.v1 import attempt_service_pb2_grpc as attempt_grpc
 
 from chassis.errors import from_rpc_error
-from recon_svc.domain.resolution import Attempt, Said
+from recon_svc.domain.resolution import Attempt, OpenAttempt, Said
 
 TIMEOUT_S = 45.0  # an inquiry waits for the network
+APPROVED = "00"  # ISO 8583:1987 DE39; what is presented was approved
 
 SAID = {
     attempt_pb2.InquiryOutcomeEnum.approved: Said.APPROVED,
@@ -59,6 +60,25 @@ class AttemptClient:
             merchant_id=attempt.merchant_id,
             attempt_id=attempt.id,
             resolution=RESOLUTIONS[inquiry.said],
+            answer=answer,
+        )
+        try:
+            await self._stub.ResolveAttempt(request, timeout=TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+
+    async def settle_presented(self, presented: OpenAttempt) -> None:
+        """Have an attempt settled by its line in a clearing file, the network's last word."""
+        answer = attempt_pb2.NetworkAnswer(
+            response_code=APPROVED,
+            amount_in_cents=presented.amount_minor,
+            approval_code=presented.approval_code,
+            network_trace_id=presented.network_trace_id,
+        )
+        request = attempt_pb2.ResolveAttemptRequest(
+            merchant_id=presented.merchant_id,
+            attempt_id=presented.attempt_id,
+            resolution=attempt_pb2.ResolutionEnum.succeeded,
             answer=answer,
         )
         try:

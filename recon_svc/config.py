@@ -16,3 +16,7 @@ class ReconSettings(ServiceSettings):
     """The networks' own rules, YAML; see chassis/networks.py."""
     event_late_s: float = 30.0
     """How long the event of a recorded attempt may take to come before it raises an alarm."""
+    inbox_url: str
+    """Where the card networks leave clearing files: "file:///…", "s3://bucket/prefix" or whatever
+    else obstore knows; the credentials of a bucket come from the environment as obstore reads it.
+    """

@@ -60,6 +60,7 @@ class Topology:
         self.postgres.prepare()
         self.kafka.prepare()
         self.connect.prepare()
+        self.state.clearing_inbox.mkdir(parents=True, exist_ok=True)
 
     def address(self, name: str) -> str:
         """Return "host:port" of a port by name."""
@@ -138,6 +139,7 @@ class Topology:
             "state_dir": str(self.state.path),
             "kafka": self.kafka.bootstrap,
             "authz": self.address("authz"),
+            "recon": self.address("recon"),
             "databases": {name: self.postgres.dsn(name, name) for name in DATABASES.values()},
             "networks": {
                 name: {"address": self.address(name), "admin": self.address(f"{name}_admin")}
@@ -190,6 +192,7 @@ class Topology:
                 "TXN_ADDRESS": self.address("txn"),
                 "NETWORKS_FILE": NETWORKS_FILE,
                 "EVENT_LATE_S": 10,
+                "INBOX_URL": self.state.clearing_inbox.as_uri(),
             },
             "webhook": {
                 "MASTER_KEY_FILE": tls / "master.key",

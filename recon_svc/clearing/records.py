@@ -74,6 +74,8 @@ def required(field: str, text: str) -> str:
     stripped = text.strip()
     if not stripped:
         raise FieldInvalid(field, "is missing")
+    if not stripped.isprintable():
+        raise FieldInvalid(field, "has control characters")
     return stripped
 
 

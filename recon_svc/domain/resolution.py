@@ -56,6 +56,17 @@ class Attempt:
     inquiries: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class OpenAttempt:
+    """An attempt without an outcome that the network presents: it approved it after all."""
+
+    merchant_id: MerchantId
+    attempt_id: AttemptId
+    amount_minor: int
+    approval_code: str
+    network_trace_id: str
+
+
 class Action(StrEnum):
     """What reconciliation does about an attempt."""
 

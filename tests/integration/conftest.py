@@ -68,8 +68,8 @@ def postgres() -> Iterator[DatabaseServer]:
     process = None
     try:
         server.prepare()
-        process = _start(server, folder / "postgres.log")
-        _create_roles(server, passwords)
+        process = start_server(server, folder / "postgres.log")
+        create_roles(server, passwords)
         yield DatabaseServer(server)
     finally:
         if process is not None:
@@ -128,6 +128,15 @@ async def resolving(
     """Lend two processes of txn_svc that resolve a merchant's attempts over the networks."""
     async with two_processes(txn_databases, networks, caller) as processes:
         yield processes
+
+
+@pytest.fixture
+async def recon_database(postgres: DatabaseServer, tls: Path) -> AsyncIterator[Database]:
+    """Return a new database of recon_svc: breaks are nobody's in particular."""
+    database, settings = await database_and_settings(postgres.database("recon"), tls)
+    await migrate(settings, "recon_svc")
+    yield database
+    await database.close()
 
 
 @pytest.fixture
@@ -196,7 +205,7 @@ async def authz(
         assert process.wait(timeout=15) == 0, log.read_text()
 
 
-def _start(server: Postgres, log: Path) -> subprocess.Popen[bytes]:
+def start_server(server: Postgres, log: Path) -> subprocess.Popen[bytes]:
     spec = server.spec()
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -223,7 +232,7 @@ def _start(server: Postgres, log: Path) -> subprocess.Popen[bytes]:
             return process
 
 
-def _create_roles(server: Postgres, passwords: dict[str, str]) -> None:
+def create_roles(server: Postgres, passwords: dict[str, str]) -> None:
     with psycopg.connect(server.dsn("postgres", "postgres"), autocommit=True) as admin:
         for role in ROLES:
             if role != "postgres":

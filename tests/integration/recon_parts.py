@@ -16,18 +16,22 @@ from chassis.database import Database
 from chassis.errors import DomainError, Kind, RemoteError, error_details
 from chassis.identity import Caller
 from chassis.ids import AttemptId, MerchantId, PaymentIntentId, TransactionId, new_id
-from chassis.networks import InquiryRule, NetworkRules, ReversalRule
+from chassis.networks import ClearingRule, InquiryRule, NetworkRules, ReversalRule
 from recon_svc.clients import AttemptClient
 from recon_svc.consumer import AttemptConsumer
 from recon_svc.domain.resolution import Attempt, AttemptStatus
-from recon_svc.handlers import ArrivalHandlers, ResolutionHandlers
+from recon_svc.handlers.resolution import ArrivalHandlers, ResolutionHandlers
 from recon_svc.store.attempts import AttemptStore, Claim
 from tests.fakes import FakeClock
 
 CREATED = 1_772_366_400  # when a FakeClock stands at first
 DEADLINE = CREATED + 3
 LATE_S = 30
-SILENT = NetworkRules(timeout_s=2, reversal=ReversalRule(repeat_s=(0.5, 1), then_every_s=60))
+SILENT = NetworkRules(
+    timeout_s=2,
+    reversal=ReversalRule(repeat_s=(0.5, 1), then_every_s=60),
+    clearing=ClearingRule(cut_off="on_request", late_after_h=0),
+)
 ASKABLE = SILENT.model_copy(
     update={"inquiry": InquiryRule(backoff_s=(0.5, 1), not_found_is_failed_after_s=5)}
 )

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from chassis.networks import InquiryRule, NetworkRules, ReversalRule, read_network_rules
+from chassis.networks import (
+    ClearingRule,
+    InquiryRule,
+    NetworkRules,
+    ReversalRule,
+    read_network_rules,
+)
 from recon_svc.domain.resolution import (
     GRACE_S,
     Action,
@@ -22,11 +28,13 @@ from tests.integration.recon_parts import DEADLINE, an_attempt
 
 ROOT = Path(__file__).resolve().parents[2]
 REVERSAL = ReversalRule(repeat_s=(0.5, 1), then_every_s=60)
-SILENT = NetworkRules(timeout_s=2, reversal=REVERSAL)
+CLEARING = ClearingRule(cut_off="on_request", late_after_h=0)
+SILENT = NetworkRules(timeout_s=2, reversal=REVERSAL, clearing=CLEARING)
 ASKABLE = NetworkRules(
     timeout_s=2,
     inquiry=InquiryRule(backoff_s=(0.5, 1, 4), not_found_is_failed_after_s=5),
     reversal=REVERSAL,
+    clearing=CLEARING,
 )
 WINDOW = "visa_sim.inquiry.not_found_is_failed_after_s"
 GOOD = """
@@ -34,6 +42,7 @@ visa_sim:
   timeout_s: 2
   inquiry: {backoff_s: [0.5], not_found_is_failed_after_s: 5}
   reversal: {repeat_s: [0.5, 1], then_every_s: 60}
+  clearing: {cut_off: on_request, late_after_h: 0}
 """
 
 

@@ -9,7 +9,7 @@ from opentelemetry import metrics
 
 from chassis.clock import Clock
 from chassis.errors import DomainError, ServiceUnavailable
-from recon_svc.handlers import ArrivalHandlers, ResolutionHandlers
+from recon_svc.handlers.resolution import ArrivalHandlers, ResolutionHandlers
 from recon_svc.store.attempts import AttemptStore, Claim
 
 LOG = logging.getLogger(__name__)

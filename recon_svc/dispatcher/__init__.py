@@ -1,0 +1,1 @@
+"""What reconciliation does by itself in the background."""
