@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sandbox import control
+from sandbox.breaks_cli import breaks_app, report
 from sandbox.client import Keys, MerchantClient, signed_headers, test_card
 from sandbox.demo import APPROVED, Story, StoryFailed
 from sandbox.merchants import create_merchant, revoke_key
@@ -28,6 +29,8 @@ networks_app = typer.Typer(
 )
 app.add_typer(merchant_app, name="merchant")
 app.add_typer(networks_app, name="networks")
+app.add_typer(breaks_app, name="breaks")
+app.command("report")(report)
 
 console = Console()
 errors = Console(stderr=True)
