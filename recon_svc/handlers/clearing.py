@@ -56,7 +56,9 @@ class ClearingHandlers:
                 await self._take(file)
             while (opened := await self._judging.judge_file(self._clock.now())) is not None:
                 await self._settle(opened)
-            await self._settle(await self._judging.look_again(self._clock.now()))
+            now = self._clock.now()
+            while (opened := await self._judging.look_again(now)) is not None:
+                await self._settle(opened)
             await self._find()
             return await self._files.files(new)
 

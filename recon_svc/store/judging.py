@@ -36,6 +36,8 @@ FRESH = """
     where l.file = %(file)s and l.number > %(after)s and l.number <= %(upto)s
 """
 
+IS_DUE = "select from clearing_lines where look_after <= %(now)s limit 1"
+
 DUE = """
     select l.* from clearing_lines l
     where l.look_after <= %(now)s order by l.look_after limit %(limit)s
@@ -153,10 +155,15 @@ class JudgingStore:
             await connection.exec_driver_sql(JUDGED_TO, part)
             return opened
 
-    async def look_again(self, now: datetime) -> list[OpenAttempt]:
-        """Judge lines that waited; return the attempts that they settle."""
+    async def look_again(self, now: datetime) -> list[OpenAttempt] | None:
+        """Judge lines that waited until now; None when there are no more.
+
+        Returns the attempts that these lines settle.
+        """
         async with self._database.transaction() as connection:
             await connection.exec_driver_sql(LOCK, {"lock": IMPORT_LOCK})
+            if (await connection.exec_driver_sql(IS_DUE, {"now": now})).first() is None:
+                return None
             return await _judge(connection, DUE, now, {"limit": LINES_AT_ONCE})
 
 
