@@ -28,8 +28,8 @@ from sandbox.platform.certificates import issue
 from sandbox.platform.postgres import Postgres
 from sandbox.state import ROLES
 from tests.integration.authz_client import free_port
+from tests.integration.clearing_parts import LATE, MERCHANT, SUFFIXES, ClearingProcess, a_process
 from tests.integration.conftest import DatabaseServer, create_roles, start_server
-from tests.integration.recon_parts import LATE, MERCHANT, SUFFIXES, ReconProcess, a_process
 from tests.integration.settings import database_and_settings
 from tests.load.clearing import write
 from tests.load.report import CONSOLE
@@ -116,7 +116,7 @@ async def measure(lines: int, network: str, folder: Path, server: DatabaseServer
     await database.close()
 
 
-async def take(process: ReconProcess, lines: int, postgres_pid: int) -> None:
+async def take(process: ClearingProcess, lines: int, postgres_pid: int) -> None:
     """Take the file and print the seconds, the CPU and the memory."""
     with Memory() as memory:
         own, parsers, database = cpu_s(postgres_pid)
