@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from chassis.database import Database
 from chassis.errors import IdempotencyKeyInUse
 from tests.integration.races import race
 from tests.integration.resolution_parts import Resolving
@@ -21,6 +22,15 @@ from txn_svc.handlers.charges import Answer
 pytestmark = pytest.mark.integration
 
 SUCCEEDED, FAILED = 1, 3  # as the contract numbers outcomes
+LEFT_BY_OTHERS = """
+delete from transactions t where answered_as is null
+    and not exists (select from attempts a where a.transaction_id = t.id)
+"""
+
+
+@pytest.fixture(autouse=True)
+async def _nothing_else_to_give_up(txn_databases: list[Database]) -> None:
+    await txn_databases[0].fetch(LEFT_BY_OTHERS)
 
 
 async def test_a_transaction_is_given_up_when_nothing_was_sent_for_a_minute(
