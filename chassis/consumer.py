@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, UnknownTopicOrPartitionError
 from kafka.structs import OffsetAndMetadata, TopicPartition
 from opentelemetry.trace import SpanKind
 
@@ -26,7 +26,6 @@ TRIES_MAX = 5
 BACKOFF_S_MAX = 10.0
 RECORDS_MAX = 500
 POLL_MS = 200
-METADATA_MS_MAX = 5_000  # a topic that is made after its consumer started is found so soon
 LINGER_S = 0.02  # lets records gather: a batch costs far more than a record in it
 
 CONSUMED_EVENTS_DDL = """
@@ -119,8 +118,12 @@ class Consumer:
             await asyncio.to_thread(consumer.close)
 
     def _connect(self) -> KafkaConsumer:
-        return KafkaConsumer(
-            *self._topics,
+        """Return a consumer that joins its group when it polls. Raises KafkaError.
+
+        All topics must be there: one that is made while the group assigns partitions may never be
+        assigned to anybody (kafka-python 3.0).
+        """
+        consumer = KafkaConsumer(
             bootstrap_servers=self._settings.kafka_bootstrap,
             group_id=self._group,
             client_id=f"{self._settings.service_name}-{self._group}",
@@ -128,11 +131,16 @@ class Consumer:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=POLL_MS,
-            metadata_max_age_ms=METADATA_MS_MAX,
             max_poll_interval_ms=300_000,
             session_timeout_ms=10_000,  # a killed process holds its partitions no longer
             heartbeat_interval_ms=3_000,
         )
+        missing = [name for name in self._topics if not consumer.partitions_for_topic(name)]
+        if missing:
+            consumer.close()
+            raise UnknownTopicOrPartitionError(", ".join(missing))
+        consumer.subscribe(self._topics)
+        return consumer
 
     def _measure_lag(self, consumer: KafkaConsumer, partition: TopicPartition, at: int) -> None:
         end = consumer.highwater(partition)
