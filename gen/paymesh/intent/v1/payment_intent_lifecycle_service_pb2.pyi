@@ -82,20 +82,22 @@ class OutcomeEnum(_message.Message):
     def __init__(self) -> None: ...
 
 class ApplyOutcomeItem(_message.Message):
-    __slots__ = ("merchant_id", "payment_intent_id", "transaction_id", "outcome", "amount_captured_in_cents", "failure")
+    __slots__ = ("merchant_id", "payment_intent_id", "transaction_id", "outcome", "amount_captured_in_cents", "failure", "capture_before")
     MERCHANT_ID_FIELD_NUMBER: _ClassVar[int]
     PAYMENT_INTENT_ID_FIELD_NUMBER: _ClassVar[int]
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_CAPTURED_IN_CENTS_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
+    CAPTURE_BEFORE_FIELD_NUMBER: _ClassVar[int]
     merchant_id: str
     payment_intent_id: str
     transaction_id: str
     outcome: OutcomeEnum.Outcome
     amount_captured_in_cents: int
     failure: _failure_pb2.Failure
-    def __init__(self, merchant_id: _Optional[str] = ..., payment_intent_id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., outcome: _Optional[_Union[OutcomeEnum.Outcome, str]] = ..., amount_captured_in_cents: _Optional[int] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ...) -> None: ...
+    capture_before: int
+    def __init__(self, merchant_id: _Optional[str] = ..., payment_intent_id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., outcome: _Optional[_Union[OutcomeEnum.Outcome, str]] = ..., amount_captured_in_cents: _Optional[int] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., capture_before: _Optional[int] = ...) -> None: ...
 
 class LookUpPaymentIntentRequest(_message.Message):
     __slots__ = ("merchant_id", "mode", "payment_intent_id")

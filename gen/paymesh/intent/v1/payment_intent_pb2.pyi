@@ -42,7 +42,7 @@ class CaptureMethodEnum(_message.Message):
     def __init__(self) -> None: ...
 
 class PaymentIntent(_message.Message):
-    __slots__ = ("id", "amount_in_cents", "currency", "status", "capture_method", "description", "metadata", "amount_captured_in_cents", "latest_transaction_id", "last_failure", "client_secret", "created", "mode")
+    __slots__ = ("id", "amount_in_cents", "currency", "status", "capture_method", "description", "metadata", "amount_captured_in_cents", "latest_transaction_id", "last_failure", "client_secret", "created", "mode", "capture_before")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -63,6 +63,7 @@ class PaymentIntent(_message.Message):
     CLIENT_SECRET_FIELD_NUMBER: _ClassVar[int]
     CREATED_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
+    CAPTURE_BEFORE_FIELD_NUMBER: _ClassVar[int]
     id: str
     amount_in_cents: int
     currency: str
@@ -76,4 +77,5 @@ class PaymentIntent(_message.Message):
     client_secret: str
     created: int
     mode: _mode_pb2.ModeEnum.Mode
-    def __init__(self, id: _Optional[str] = ..., amount_in_cents: _Optional[int] = ..., currency: _Optional[str] = ..., status: _Optional[_Union[PaymentIntentStatusEnum.PaymentIntentStatus, str]] = ..., capture_method: _Optional[_Union[CaptureMethodEnum.CaptureMethod, str]] = ..., description: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., amount_captured_in_cents: _Optional[int] = ..., latest_transaction_id: _Optional[str] = ..., last_failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., client_secret: _Optional[str] = ..., created: _Optional[int] = ..., mode: _Optional[_Union[_mode_pb2.ModeEnum.Mode, str]] = ...) -> None: ...
+    capture_before: int
+    def __init__(self, id: _Optional[str] = ..., amount_in_cents: _Optional[int] = ..., currency: _Optional[str] = ..., status: _Optional[_Union[PaymentIntentStatusEnum.PaymentIntentStatus, str]] = ..., capture_method: _Optional[_Union[CaptureMethodEnum.CaptureMethod, str]] = ..., description: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., amount_captured_in_cents: _Optional[int] = ..., latest_transaction_id: _Optional[str] = ..., last_failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., client_secret: _Optional[str] = ..., created: _Optional[int] = ..., mode: _Optional[_Union[_mode_pb2.ModeEnum.Mode, str]] = ..., capture_before: _Optional[int] = ...) -> None: ...

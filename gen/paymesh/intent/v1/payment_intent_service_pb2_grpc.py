@@ -73,8 +73,7 @@ class PaymentIntentServiceServicer:
         """Creates a payment intent. With an `Idempotency-Key` header a repeated call returns the first
         answer byte for byte.
 
-        Reasons: PARAMETER_MISSING, PARAMETER_INVALID, CAPTURE_METHOD_NOT_SUPPORTED,
-        IDEMPOTENCY_KEY_REUSED.
+        Reasons: PARAMETER_MISSING, PARAMETER_INVALID, IDEMPOTENCY_KEY_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -100,7 +99,7 @@ class PaymentIntentServiceServicer:
 
     def CancelPaymentIntent(self, request, context):
         """Gives a payment up. Allowed while nothing is on its way to a card network: `created`, `failed`
-        or `authorized`. Canceling a canceled intent returns it unchanged.
+        or `authorized`, whose funds are released. Canceling a canceled intent returns it unchanged.
 
         Reasons: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE, IDEMPOTENCY_KEY_REUSED.
         """
@@ -109,10 +108,14 @@ class PaymentIntentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CapturePaymentIntent(self, request, context):
-        """Collects the funds of an `authorized` intent.
+        """Collects the funds of an `authorized` intent, all or a part, once; the rest is released. Waits
+        for the card network's answer: then the intent is `succeeded`. Where the answer does not come
+        in time the intent is `processing`, the network is told again until it answers, and then the
+        intent succeeds: a capture can't be taken back. With an `Idempotency-Key` header a repeated call
+        returns the first answer byte for byte.
 
-        Reasons: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE, PARAMETER_INVALID,
-        IDEMPOTENCY_KEY_REUSED.
+        Reasons: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE, AUTHORIZATION_EXPIRED,
+        PARAMETER_INVALID, IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_KEY_IN_USE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

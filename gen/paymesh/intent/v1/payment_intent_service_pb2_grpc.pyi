@@ -40,8 +40,7 @@ class PaymentIntentServiceStub:
     """Creates a payment intent. With an `Idempotency-Key` header a repeated call returns the first
     answer byte for byte.
 
-    Reasons: PARAMETER_MISSING, PARAMETER_INVALID, CAPTURE_METHOD_NOT_SUPPORTED,
-    IDEMPOTENCY_KEY_REUSED.
+    Reasons: PARAMETER_MISSING, PARAMETER_INVALID, IDEMPOTENCY_KEY_REUSED.
     """
     GetPaymentIntent: _grpc.UnaryUnaryMultiCallable[_payment_intent_service_pb2.GetPaymentIntentRequest, _payment_intent_pb2.PaymentIntent]
     """Returns a payment intent.
@@ -55,15 +54,19 @@ class PaymentIntentServiceStub:
     """
     CancelPaymentIntent: _grpc.UnaryUnaryMultiCallable[_payment_intent_service_pb2.CancelPaymentIntentRequest, _payment_intent_pb2.PaymentIntent]
     """Gives a payment up. Allowed while nothing is on its way to a card network: `created`, `failed`
-    or `authorized`. Canceling a canceled intent returns it unchanged.
+    or `authorized`, whose funds are released. Canceling a canceled intent returns it unchanged.
 
     Reasons: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE, IDEMPOTENCY_KEY_REUSED.
     """
     CapturePaymentIntent: _grpc.UnaryUnaryMultiCallable[_payment_intent_service_pb2.CapturePaymentIntentRequest, _payment_intent_pb2.PaymentIntent]
-    """Collects the funds of an `authorized` intent.
+    """Collects the funds of an `authorized` intent, all or a part, once; the rest is released. Waits
+    for the card network's answer: then the intent is `succeeded`. Where the answer does not come
+    in time the intent is `processing`, the network is told again until it answers, and then the
+    intent succeeds: a capture can't be taken back. With an `Idempotency-Key` header a repeated call
+    returns the first answer byte for byte.
 
-    Reasons: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE, PARAMETER_INVALID,
-    IDEMPOTENCY_KEY_REUSED.
+    Reasons: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE, AUTHORIZATION_EXPIRED,
+    PARAMETER_INVALID, IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_KEY_IN_USE.
     """
 
 @_typing.type_check_only
@@ -77,8 +80,7 @@ class PaymentIntentServiceAsyncStub(PaymentIntentServiceStub):
     """Creates a payment intent. With an `Idempotency-Key` header a repeated call returns the first
     answer byte for byte.
 
-    Reasons: PARAMETER_MISSING, PARAMETER_INVALID, CAPTURE_METHOD_NOT_SUPPORTED,
-    IDEMPOTENCY_KEY_REUSED.
+    Reasons: PARAMETER_MISSING, PARAMETER_INVALID, IDEMPOTENCY_KEY_REUSED.
     """
     GetPaymentIntent: _aio.UnaryUnaryMultiCallable[_payment_intent_service_pb2.GetPaymentIntentRequest, _payment_intent_pb2.PaymentIntent]  # type: ignore[assignment]
     """Returns a payment intent.
@@ -92,15 +94,19 @@ class PaymentIntentServiceAsyncStub(PaymentIntentServiceStub):
     """
     CancelPaymentIntent: _aio.UnaryUnaryMultiCallable[_payment_intent_service_pb2.CancelPaymentIntentRequest, _payment_intent_pb2.PaymentIntent]  # type: ignore[assignment]
     """Gives a payment up. Allowed while nothing is on its way to a card network: `created`, `failed`
-    or `authorized`. Canceling a canceled intent returns it unchanged.
+    or `authorized`, whose funds are released. Canceling a canceled intent returns it unchanged.
 
     Reasons: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE, IDEMPOTENCY_KEY_REUSED.
     """
     CapturePaymentIntent: _aio.UnaryUnaryMultiCallable[_payment_intent_service_pb2.CapturePaymentIntentRequest, _payment_intent_pb2.PaymentIntent]  # type: ignore[assignment]
-    """Collects the funds of an `authorized` intent.
+    """Collects the funds of an `authorized` intent, all or a part, once; the rest is released. Waits
+    for the card network's answer: then the intent is `succeeded`. Where the answer does not come
+    in time the intent is `processing`, the network is told again until it answers, and then the
+    intent succeeds: a capture can't be taken back. With an `Idempotency-Key` header a repeated call
+    returns the first answer byte for byte.
 
-    Reasons: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE, PARAMETER_INVALID,
-    IDEMPOTENCY_KEY_REUSED.
+    Reasons: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE, AUTHORIZATION_EXPIRED,
+    PARAMETER_INVALID, IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_KEY_IN_USE.
     """
 
 class PaymentIntentServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -117,8 +123,7 @@ class PaymentIntentServiceServicer(metaclass=_abc_1.ABCMeta):
         """Creates a payment intent. With an `Idempotency-Key` header a repeated call returns the first
         answer byte for byte.
 
-        Reasons: PARAMETER_MISSING, PARAMETER_INVALID, CAPTURE_METHOD_NOT_SUPPORTED,
-        IDEMPOTENCY_KEY_REUSED.
+        Reasons: PARAMETER_MISSING, PARAMETER_INVALID, IDEMPOTENCY_KEY_REUSED.
         """
 
     @_abc_1.abstractmethod
@@ -150,7 +155,7 @@ class PaymentIntentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_payment_intent_pb2.PaymentIntent, _abc.Awaitable[_payment_intent_pb2.PaymentIntent]]:
         """Gives a payment up. Allowed while nothing is on its way to a card network: `created`, `failed`
-        or `authorized`. Canceling a canceled intent returns it unchanged.
+        or `authorized`, whose funds are released. Canceling a canceled intent returns it unchanged.
 
         Reasons: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE, IDEMPOTENCY_KEY_REUSED.
         """
@@ -161,10 +166,14 @@ class PaymentIntentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _payment_intent_service_pb2.CapturePaymentIntentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_payment_intent_pb2.PaymentIntent, _abc.Awaitable[_payment_intent_pb2.PaymentIntent]]:
-        """Collects the funds of an `authorized` intent.
+        """Collects the funds of an `authorized` intent, all or a part, once; the rest is released. Waits
+        for the card network's answer: then the intent is `succeeded`. Where the answer does not come
+        in time the intent is `processing`, the network is told again until it answers, and then the
+        intent succeeds: a capture can't be taken back. With an `Idempotency-Key` header a repeated call
+        returns the first answer byte for byte.
 
-        Reasons: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE, PARAMETER_INVALID,
-        IDEMPOTENCY_KEY_REUSED.
+        Reasons: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE, AUTHORIZATION_EXPIRED,
+        PARAMETER_INVALID, IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_KEY_IN_USE.
         """
 
 def add_PaymentIntentServiceServicer_to_server(servicer: PaymentIntentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

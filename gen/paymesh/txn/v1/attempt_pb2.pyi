@@ -7,6 +7,18 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class AttemptKindEnum(_message.Message):
+    __slots__ = ()
+    class AttemptKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        unspecified: _ClassVar[AttemptKindEnum.AttemptKind]
+        authorization: _ClassVar[AttemptKindEnum.AttemptKind]
+        capture: _ClassVar[AttemptKindEnum.AttemptKind]
+    unspecified: AttemptKindEnum.AttemptKind
+    authorization: AttemptKindEnum.AttemptKind
+    capture: AttemptKindEnum.AttemptKind
+    def __init__(self) -> None: ...
+
 class AttemptStatusEnum(_message.Message):
     __slots__ = ()
     class AttemptStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
@@ -64,7 +76,7 @@ class AttemptMessage(_message.Message):
     def __init__(self, mti: _Optional[str] = ..., direction: _Optional[_Union[MessageDirectionEnum.MessageDirection, str]] = ..., created: _Optional[int] = ..., response_code: _Optional[str] = ...) -> None: ...
 
 class Attempt(_message.Message):
-    __slots__ = ("id", "transaction_id", "payment_intent_id", "network", "status", "amount_in_cents", "currency", "stan", "rrn", "transmitted_at", "deadline", "response_code", "approval_code", "network_trace_id", "created", "reversal", "messages")
+    __slots__ = ("id", "transaction_id", "payment_intent_id", "network", "status", "amount_in_cents", "currency", "stan", "rrn", "transmitted_at", "deadline", "response_code", "approval_code", "network_trace_id", "created", "reversal", "messages", "kind")
     ID_FIELD_NUMBER: _ClassVar[int]
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
     PAYMENT_INTENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -82,6 +94,7 @@ class Attempt(_message.Message):
     CREATED_FIELD_NUMBER: _ClassVar[int]
     REVERSAL_FIELD_NUMBER: _ClassVar[int]
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
     id: str
     transaction_id: str
     payment_intent_id: str
@@ -99,7 +112,8 @@ class Attempt(_message.Message):
     created: int
     reversal: ReversalStatusEnum.ReversalStatus
     messages: _containers.RepeatedCompositeFieldContainer[AttemptMessage]
-    def __init__(self, id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., payment_intent_id: _Optional[str] = ..., network: _Optional[str] = ..., status: _Optional[_Union[AttemptStatusEnum.AttemptStatus, str]] = ..., amount_in_cents: _Optional[int] = ..., currency: _Optional[str] = ..., stan: _Optional[str] = ..., rrn: _Optional[str] = ..., transmitted_at: _Optional[str] = ..., deadline: _Optional[int] = ..., response_code: _Optional[str] = ..., approval_code: _Optional[str] = ..., network_trace_id: _Optional[str] = ..., created: _Optional[int] = ..., reversal: _Optional[_Union[ReversalStatusEnum.ReversalStatus, str]] = ..., messages: _Optional[_Iterable[_Union[AttemptMessage, _Mapping]]] = ...) -> None: ...
+    kind: AttemptKindEnum.AttemptKind
+    def __init__(self, id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., payment_intent_id: _Optional[str] = ..., network: _Optional[str] = ..., status: _Optional[_Union[AttemptStatusEnum.AttemptStatus, str]] = ..., amount_in_cents: _Optional[int] = ..., currency: _Optional[str] = ..., stan: _Optional[str] = ..., rrn: _Optional[str] = ..., transmitted_at: _Optional[str] = ..., deadline: _Optional[int] = ..., response_code: _Optional[str] = ..., approval_code: _Optional[str] = ..., network_trace_id: _Optional[str] = ..., created: _Optional[int] = ..., reversal: _Optional[_Union[ReversalStatusEnum.ReversalStatus, str]] = ..., messages: _Optional[_Iterable[_Union[AttemptMessage, _Mapping]]] = ..., kind: _Optional[_Union[AttemptKindEnum.AttemptKind, str]] = ...) -> None: ...
 
 class AttemptList(_message.Message):
     __slots__ = ("data",)

@@ -66,7 +66,7 @@ class Card(_message.Message):
     def __init__(self, brand: _Optional[_Union[CardBrandEnum.CardBrand, str]] = ..., last4: _Optional[str] = ..., exp_month: _Optional[int] = ..., exp_year: _Optional[int] = ...) -> None: ...
 
 class Transaction(_message.Message):
-    __slots__ = ("id", "payment_intent_id", "type", "status", "amount_in_cents", "currency", "card", "failure", "created", "mode", "attempts")
+    __slots__ = ("id", "payment_intent_id", "type", "status", "amount_in_cents", "currency", "card", "failure", "created", "mode", "attempts", "amount_captured_in_cents", "capture_before")
     ID_FIELD_NUMBER: _ClassVar[int]
     PAYMENT_INTENT_ID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -78,6 +78,8 @@ class Transaction(_message.Message):
     CREATED_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_CAPTURED_IN_CENTS_FIELD_NUMBER: _ClassVar[int]
+    CAPTURE_BEFORE_FIELD_NUMBER: _ClassVar[int]
     id: str
     payment_intent_id: str
     type: TransactionTypeEnum.TransactionType
@@ -89,4 +91,6 @@ class Transaction(_message.Message):
     created: int
     mode: _mode_pb2.ModeEnum.Mode
     attempts: _attempt_pb2.AttemptList
-    def __init__(self, id: _Optional[str] = ..., payment_intent_id: _Optional[str] = ..., type: _Optional[_Union[TransactionTypeEnum.TransactionType, str]] = ..., status: _Optional[_Union[TransactionStatusEnum.TransactionStatus, str]] = ..., amount_in_cents: _Optional[int] = ..., currency: _Optional[str] = ..., card: _Optional[_Union[Card, _Mapping]] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., created: _Optional[int] = ..., mode: _Optional[_Union[_mode_pb2.ModeEnum.Mode, str]] = ..., attempts: _Optional[_Union[_attempt_pb2.AttemptList, _Mapping]] = ...) -> None: ...
+    amount_captured_in_cents: int
+    capture_before: int
+    def __init__(self, id: _Optional[str] = ..., payment_intent_id: _Optional[str] = ..., type: _Optional[_Union[TransactionTypeEnum.TransactionType, str]] = ..., status: _Optional[_Union[TransactionStatusEnum.TransactionStatus, str]] = ..., amount_in_cents: _Optional[int] = ..., currency: _Optional[str] = ..., card: _Optional[_Union[Card, _Mapping]] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., created: _Optional[int] = ..., mode: _Optional[_Union[_mode_pb2.ModeEnum.Mode, str]] = ..., attempts: _Optional[_Union[_attempt_pb2.AttemptList, _Mapping]] = ..., amount_captured_in_cents: _Optional[int] = ..., capture_before: _Optional[int] = ...) -> None: ...
