@@ -27,7 +27,7 @@ class InquiryRule(BaseModel):
 
 
 class ReversalRule(BaseModel):
-    """How a reversal advice is repeated until it is acknowledged.
+    """How an advice, a reversal's or a capture's, is repeated until it is acknowledged.
 
     repeat_s: pauses between repeats; past them it is overdue, and goes on every `then_every_s`.
     """
@@ -42,7 +42,7 @@ class ReversalRule(BaseModel):
         return self.repeat_s[tries - 1] if tries <= len(self.repeat_s) else self.then_every_s
 
     def is_overdue(self, tries: int) -> bool:
-        """Return whether a person should look at a reversal that was tried so often."""
+        """Return whether a person should look at an advice that was tried so often."""
         return tries > len(self.repeat_s)
 
 
@@ -66,7 +66,11 @@ class ClearingRule(BaseModel):
 
 
 class NetworkRules(BaseModel):
-    """What one network demands and offers. timeout_s: how long an answer may take."""
+    """What one network demands and offers.
+
+    timeout_s: how long an answer may take. capture_deadline_h: how long an authorization can be
+    captured.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -74,6 +78,7 @@ class NetworkRules(BaseModel):
     inquiry: InquiryRule | None = None
     reversal: ReversalRule
     clearing: ClearingRule
+    capture_deadline_h: float = Field(gt=0)
 
 
 def read_network_rules(file: Path) -> dict[str, NetworkRules]:

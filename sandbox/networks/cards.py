@@ -29,13 +29,17 @@ class Clearing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Behavior:
-    """What happens to a request for a card. silent_inquiries: how many of those get no answer."""
+    """What happens to a request for a card.
+
+    silent_inquiries, silent_captures: how many of those get no answer.
+    """
 
     response_code: str = "00"
     delivery: Delivery = Delivery.PROMPT
     approves_half: bool = False
     silent_inquiries: int = 0
     clearing: Clearing = Clearing.ONCE
+    silent_captures: int = 0
 
 
 APPROVES = Behavior()
@@ -53,6 +57,7 @@ _UNCERTAIN: dict[tuple[str, str], Behavior] = {
     ("4000000000990103", "5200000000990108"): Behavior(clearing=Clearing.TWICE),
     ("4000000000990111", "5200000000990116"): Behavior(delivery=Delivery.SLOW),
     ("4000000000990129", "5200000000990124"): Behavior("10", approves_half=True),
+    ("4000000000990137", "5200000000990132"): Behavior(silent_captures=2),
 }
 
 _DECLINED = {

@@ -10,8 +10,11 @@ from sandbox.networks.ledger import Ledger, Row
 
 ECHOED = ("3", "4", "7", "11", "32", "37", "41", "42", "49")
 APPROVED_CODES = frozenset({"00", "10"})
+INVALID_TRANSACTION = "12"
+INVALID_AMOUNT = "13"
 NOT_FOUND = "25"
 DUPLICATE = "94"
+PREAUTHORIZED = "06"  # the point of service condition (DE25) of a request to hold funds only
 
 Elements = dict[str, str]
 
@@ -44,9 +47,11 @@ class Issuer:
             return self._inquire(request)
         if mti == "0100":
             return self._authorize(request)
+        if mti in {"0220", "0221"}:
+            return self._capture(request)
         if mti in {"0400", "0401", "0420", "0421"}:
             return self._reverse(request)
-        return Reply(_response(request, "12"))
+        return Reply(_response(request, INVALID_TRANSACTION))
 
     def _authorize(self, request: Elements) -> Reply:
         behavior = BEHAVIORS.get(request["2"], APPROVES)
@@ -64,12 +69,12 @@ class Issuer:
         row = _new_row(request, behavior)
         _note(row, request, behavior.response_code)
         self._ledger.write(row)
-        self._silent_left[row.rrn] = behavior.silent_inquiries
+        self._silent_left[row.rrn] = behavior.silent_inquiries or behavior.silent_captures
         return Reply(_authorization(request, row), behavior.delivery)
 
     def _inquire(self, request: Elements) -> Reply:
         if not self._offers_inquiry:
-            return Reply(_response(request, "12"))
+            return Reply(_response(request, INVALID_TRANSACTION))
         row = self._ledger.find(request["37"])
         if row is not None:
             _note(row, request, row.response_code)
@@ -79,6 +84,22 @@ class Issuer:
         if row is None or not row.messages or row.messages[0]["mti"] != "0100":
             return Reply(_response(request, NOT_FOUND))
         return Reply(_authorization(request, row))
+
+    def _capture(self, request: Elements) -> Reply:
+        """Take what is held, all or a part; the rest is released. Again changes nothing."""
+        row = self._ledger.find(request["37"])
+        if row is None:
+            return Reply(_response(request, NOT_FOUND))
+        code, amount = "00", int(request["4"])
+        if not row.approved or row.reversed or (not row.held and row.captured != amount):
+            code = INVALID_TRANSACTION
+        elif row.held and amount > row.held:
+            code = INVALID_AMOUNT
+        else:
+            row.held, row.captured = 0, amount
+        _note(row, request, code)
+        self._ledger.write(row)
+        return SILENCE if self._stays_silent(row) else Reply(_response(request, code))
 
     def _reverse(self, request: Elements) -> Reply:
         row = self._ledger.find(request["37"])
@@ -95,6 +116,7 @@ class Issuer:
             self._ledger.write(row)
             return Reply(_response(request, NOT_FOUND))
         row.reversed = row.approved
+        row.held = row.captured = 0
         _note(row, request, "00")
         self._ledger.write(row)
         return SILENCE if self._stays_silent(row) else Reply(_response(request, "00"))
@@ -106,16 +128,20 @@ class Issuer:
 
 
 def _new_row(request: Elements, behavior: Behavior) -> Row:
-    amount = int(request["4"])
+    asked = int(request["4"])
+    amount = asked // 2 if behavior.approves_half else asked
     approved = behavior.response_code in APPROVED_CODES
+    is_hold = request.get("25") == PREAUTHORIZED
     return Row(
         rrn=request["37"],
         stan=request["11"],
         transmitted_at=request["7"],
         card=f"{request['2'][:6]}…{request['2'][-4:]}",
         currency=request["49"],
-        amount=amount // 2 if behavior.approves_half else amount,
+        amount=amount,
         approved=approved,
+        held=amount if approved and is_hold else 0,
+        captured=amount if approved and not is_hold else 0,
         response_code=behavior.response_code,
         approval_code=f"{secrets.randbelow(1_000_000):06d}" if approved else "",
         acquirer=request.get("32", ""),

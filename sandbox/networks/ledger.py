@@ -15,10 +15,11 @@ from sandbox.networks.cards import Clearing
 
 @dataclass(slots=True)
 class Row:
-    """One authorization as the issuer knows it. amount: in minor units, as approved.
+    """One authorization as the issuer knows it.
 
-    clearing: a `cards.Clearing`, since the card itself isn't kept. presented: the business date
-    of the clearing file that has it, "2026-11-26"; empty before.
+    amount: as approved. held: what waits for a capture. captured: what goes to the merchant. In
+    minor units. clearing: a `cards.Clearing`, since the card itself isn't kept. presented: the
+    business date of the clearing file that has it, "2026-11-26"; empty before.
     """
 
     rrn: str
@@ -29,6 +30,8 @@ class Row:
     amount: int
     approved: bool = False
     reversed: bool = False
+    held: int = 0
+    captured: int = 0
     response_code: str = ""
     approval_code: str = ""
     acquirer: str = ""
@@ -72,7 +75,7 @@ class Ledger:
         return [
             row
             for row in self._rows.values()
-            if row.approved
+            if row.captured
             and not row.reversed
             and not row.presented
             and row.clearing != Clearing.MISSING

@@ -26,6 +26,7 @@ RULES = NetworkRules(
     timeout_s=TIMEOUT_S,
     reversal=ReversalRule(repeat_s=(0.1, 0.1, 0.1), then_every_s=60),
     clearing=ClearingRule(cut_off="on_request", late_after_h=0),
+    capture_deadline_h=168,
 )
 ASKABLE = RULES.model_copy(
     update={"inquiry": InquiryRule(backoff_s=(0.1, 0.1), not_found_is_failed_after_s=5)}
@@ -45,6 +46,7 @@ CARDS = {
     "missing in clearing": ("4000000000990053", "5200000000990058"),
     "over in clearing": ("4000000000990061", "5200000000990066"),
     "twice in clearing": ("4000000000990103", "5200000000990108"),
+    "capture unanswered": ("4000000000990137", "5200000000990132"),
 }
 
 

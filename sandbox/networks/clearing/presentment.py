@@ -63,7 +63,7 @@ def presentments(name: FileName, rows: Iterable[Row]) -> Iterator[Presentment]:
     for place, row in enumerate(rows, 1):
         presented = Presentment(
             card=row.card.replace("…", "******"),
-            amount=row.amount + (TOO_HIGH_BY if row.clearing == Clearing.OVER else 0),
+            amount=row.captured + (TOO_HIGH_BY if row.clearing == Clearing.OVER else 0),
             currency=row.currency,
             at=transmitted(row.transmitted_at, name.business_date),
             mcc=row.mcc or "0000",
