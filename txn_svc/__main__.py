@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import base64
 
-from paymesh.txn.v1 import attempt_service_pb2_grpc, transaction_service_pb2_grpc
+from paymesh.txn.v1 import (
+    attempt_service_pb2_grpc,
+    authorization_service_pb2_grpc,
+    transaction_service_pb2_grpc,
+)
 
 from chassis import telemetry
 from chassis.clock import SystemClock
@@ -15,13 +19,16 @@ from chassis.networks import read_network_rules
 from chassis.server import Service, run, serve
 from txn_svc.clients import IntentClient
 from txn_svc.config import TxnSettings
-from txn_svc.dispatcher import ReversalDispatcher
+from txn_svc.dispatcher import AdviceDispatcher
 from txn_svc.handlers.attempts import AttemptHandlers
+from txn_svc.handlers.captures import CaptureHandlers
 from txn_svc.handlers.charges import ChargeHandlers
 from txn_svc.networks.pool import NetworkPool
 from txn_svc.service.attempts import AttemptService
+from txn_svc.service.authorizations import AuthorizationService
 from txn_svc.service.transactions import TransactionService
 from txn_svc.store.attempts import AttemptStore
+from txn_svc.store.captures import CaptureStore
 from txn_svc.store.charges import ChargeStore
 
 
@@ -33,6 +40,7 @@ async def main() -> None:
     clock = SystemClock()
     database = await connect(settings, connections_max=8)
     charges, attempts = ChargeStore(database, clock), AttemptStore(database, clock)
+    captures = CaptureStore(database, clock)
     rules = read_network_rules(settings.networks_file)
     async with channel(settings, settings.intent_address) as intent_channel:
         intents = IntentClient(intent_channel)
@@ -44,6 +52,7 @@ async def main() -> None:
             )
             pools[name].on_stray = resolver.take_stray
         handlers = ChargeHandlers(charges, resolver, intents, pools, clock)
+        holds = CaptureHandlers(charges, captures, resolver, pools, clock)
         await serve(
             settings,
             services(
@@ -51,14 +60,20 @@ async def main() -> None:
                     handlers, base64.b64decode(settings.request_key_file.read_text())
                 ),
                 AttemptService(resolver),
+                AuthorizationService(holds),
             ),
-            [*pools.values(), ReversalDispatcher(resolver), handlers],
+            [*pools.values(), AdviceDispatcher(resolver, holds), handlers],
         )
+    await captures.close()
     await charges.close()
     await database.close()
 
 
-def services(transactions: TransactionService, attempts: AttemptService) -> list[Service]:
+def services(
+    transactions: TransactionService,
+    attempts: AttemptService,
+    authorizations: AuthorizationService,
+) -> list[Service]:
     return [
         Service(
             "paymesh.txn.v1.TransactionService",
@@ -72,6 +87,15 @@ def services(transactions: TransactionService, attempts: AttemptService) -> list
                 attempts, server
             ),
             callers=frozenset({"recon"}),
+        ),
+        Service(
+            "paymesh.txn.v1.AuthorizationService",
+            lambda server: (
+                authorization_service_pb2_grpc.add_AuthorizationServiceServicer_to_server(
+                    authorizations, server
+                )
+            ),
+            callers=frozenset({"intent"}),
         ),
     ]
 

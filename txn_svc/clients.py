@@ -12,6 +12,7 @@ from paymesh.intent.v1 import (
 from paymesh.intent.v1 import (
     payment_intent_lifecycle_service_pb2_grpc as lifecycle_grpc,
 )
+from paymesh.intent.v1 import payment_intent_pb2
 
 from chassis import spans
 from chassis.batching import Coalescer
@@ -25,18 +26,15 @@ KIND_BY_REASON = {
     "RESOURCE_MISSING": Kind.NOT_FOUND,
     "PAYMENT_INTENT_UNEXPECTED_STATE": Kind.WRONG_STATE,
 }
-OUTCOMES = {
-    TransactionStatus.SUCCEEDED: lifecycle_pb2.OutcomeEnum.succeeded,
-    TransactionStatus.FAILED: lifecycle_pb2.OutcomeEnum.failed,
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What an intent wants charged, in minor units of `currency`."""
+    """What an intent wants charged, in minor units of `currency`. is_hold: it is captured later."""
 
     amount_minor: int
     currency: str
+    is_hold: bool
 
 
 class IntentClient:
@@ -75,7 +73,7 @@ class IntentClient:
             )
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from error
-        return Terms(response.payment_intent.amount_in_cents, response.payment_intent.currency)
+        return _terms(response.payment_intent)
 
     async def _claim(self, items: Sequence[Transaction]) -> Sequence[Terms | DomainError]:
         request = lifecycle_pb2.BatchBeginProcessingRequest(
@@ -96,9 +94,7 @@ class IntentClient:
         except grpc.aio.AioRpcError as error:
             return [_unavailable(error)] * len(items)
         return [
-            Terms(verdict.terms.amount_in_cents, verdict.terms.currency)
-            if verdict.HasField("terms")
-            else _refused(verdict.refusal)
+            _terms(verdict.terms) if verdict.HasField("terms") else _refused(verdict.refusal)
             for verdict in response.verdicts
         ]
 
@@ -109,10 +105,9 @@ class IntentClient:
                     merchant_id=item.merchant_id,
                     payment_intent_id=item.payment_intent_id,
                     transaction_id=item.id,
-                    outcome=OUTCOMES[item.status],
-                    amount_captured_in_cents=item.amount_minor
-                    if item.status is TransactionStatus.SUCCEEDED
-                    else 0,
+                    outcome=_outcome(item),
+                    amount_captured_in_cents=item.amount_captured_minor,
+                    capture_before=None if item.amount_captured_minor else item.capture_before,
                     failure=failure_message(item.failure) if item.failure is not None else None,
                 )
                 for item in items
@@ -128,6 +123,20 @@ class IntentClient:
             _refused(verdict.refusal) if verdict.HasField("refusal") else None
             for verdict in response.verdicts
         ]
+
+
+def _terms(told: lifecycle_pb2.ChargeTerms | payment_intent_pb2.PaymentIntent) -> Terms:
+    is_hold = told.capture_method == payment_intent_pb2.CaptureMethodEnum.manual
+    return Terms(told.amount_in_cents, told.currency, is_hold)
+
+
+def _outcome(transaction: Transaction) -> lifecycle_pb2.OutcomeEnum.Outcome:
+    if transaction.status is TransactionStatus.FAILED:
+        return lifecycle_pb2.OutcomeEnum.failed
+    is_captured = transaction.amount_captured_minor > 0
+    return (
+        lifecycle_pb2.OutcomeEnum.succeeded if is_captured else lifecycle_pb2.OutcomeEnum.authorized
+    )
 
 
 def _metadata() -> tuple[tuple[str, str], ...]:

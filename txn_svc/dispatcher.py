@@ -1,13 +1,15 @@
-"""Works through what is due: reversals to send, transactions for which nothing was ever sent."""
+"""Works through what is due: reversals, captures, transactions for which nothing was ever sent."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Coroutine
 
 from chassis.errors import ServiceUnavailable
 from txn_svc.domain.attempt import Attempt
 from txn_svc.handlers.attempts import AttemptHandlers
+from txn_svc.handlers.captures import CaptureHandlers
 
 LOG = logging.getLogger(__name__)
 POLL_S = 0.25
@@ -16,11 +18,12 @@ IN_FLIGHT_MAX = 64
 SWEPT_MAX = 100
 
 
-class ReversalDispatcher:
-    """Sends reversals again and again until they are acknowledged; never gives one up."""
+class AdviceDispatcher:
+    """Sends reversals and captures until they are acknowledged; never gives one up."""
 
-    def __init__(self, handlers: AttemptHandlers) -> None:
+    def __init__(self, handlers: AttemptHandlers, captures: CaptureHandlers) -> None:
         self._handlers = handlers
+        self._captures = captures
         self._sending: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
 
@@ -28,7 +31,7 @@ class ReversalDispatcher:
         """Begin to work in the background, when no open exchange's STAN can be used again."""
         await self._hold_open_stans()
         self._loops = [
-            asyncio.create_task(self._send_due(), name="reversals"),
+            asyncio.create_task(self._send_due(), name="advices"),
             asyncio.create_task(self._sweep(), name="never recorded"),
         ]
 
@@ -42,21 +45,28 @@ class ReversalDispatcher:
     async def _send_due(self) -> None:
         while True:
             try:
-                free = IN_FLIGHT_MAX - len(self._sending)
-                for _, attempt in await self._handlers.claim_reversals(free) if free else ():
-                    task = asyncio.create_task(self._send(attempt), name="reversal")
-                    self._sending.add(task)
-                    task.add_done_callback(self._sending.discard)
+                if free := IN_FLIGHT_MAX - len(self._sending):
+                    for _, attempt in await self._handlers.claim_reversals(free):
+                        self._begin(self._send(attempt, self._handlers.send_reversal(attempt)))
+                if free := IN_FLIGHT_MAX - len(self._sending):
+                    for authorization, capture in await self._captures.claim_captures(free):
+                        sending = self._captures.send_again(authorization, capture)
+                        self._begin(self._send(capture, sending))
             except ServiceUnavailable:
-                LOG.info("reversals wait for the database")
+                LOG.info("advices wait for the database")
             await asyncio.sleep(POLL_S)
 
-    async def _send(self, attempt: Attempt) -> None:
+    def _begin(self, sending: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(sending, name="advice")
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _send(self, attempt: Attempt, sending: Awaitable[None]) -> None:
         try:
-            await self._handlers.send_reversal(attempt)
+            await sending
         except ServiceUnavailable:
             # Nothing is written, so it is sent once more when its lease is over.
-            LOG.warning("a reversal could not be noted", extra={"attempt_id": attempt.id})
+            LOG.warning("an advice could not be noted", extra={"attempt_id": attempt.id})
 
     async def _sweep(self) -> None:
         while True:

@@ -27,6 +27,8 @@ def transaction_message(transaction: Transaction) -> transaction_pb2.Transaction
         ),
         created=transaction.created,
         mode=transaction.mode,
+        amount_captured_in_cents=transaction.amount_captured_minor,
+        capture_before=transaction.capture_before,
     )
     if transaction.failure is not None:
         message.failure.CopyFrom(failure_message(transaction.failure))
@@ -100,6 +102,7 @@ def attempt_message(attempt: Attempt) -> attempt_pb2.Attempt:
         approval_code=attempt.approval_code,
         network_trace_id=attempt.network_trace_id,
         created=attempt.created,
+        kind=str(attempt.kind),
         reversal=str(attempt.reversal.status) if attempt.reversal is not None else None,
         messages=[
             attempt_pb2.AttemptMessage(

@@ -43,11 +43,12 @@ SUFFIXES = {IPM: "ipm", TC33: "tc33"}
 REVERSAL = ReversalRule(repeat_s=(1,), then_every_s=60)
 CLEARING = ClearingRule(cut_off=CUT_OFF, late_after_h=LATE_AFTER_H)
 RULES = {
-    TC33: NetworkRules(timeout_s=2, reversal=REVERSAL, clearing=CLEARING),
+    TC33: NetworkRules(timeout_s=2, reversal=REVERSAL, clearing=CLEARING, capture_deadline_h=168),
     IPM: NetworkRules(
         timeout_s=2,
         reversal=REVERSAL,
         clearing=CLEARING,
+        capture_deadline_h=168,
         inquiry=InquiryRule(backoff_s=(1,), not_found_is_failed_after_s=5),
     ),
 }

@@ -31,6 +31,7 @@ SILENT = NetworkRules(
     timeout_s=2,
     reversal=ReversalRule(repeat_s=(0.5, 1), then_every_s=60),
     clearing=ClearingRule(cut_off="on_request", late_after_h=0),
+    capture_deadline_h=168,
 )
 ASKABLE = SILENT.model_copy(
     update={"inquiry": InquiryRule(backoff_s=(0.5, 1), not_found_is_failed_after_s=5)}

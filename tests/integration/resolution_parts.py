@@ -78,7 +78,9 @@ class Resolving:
     async def exchange(self, of: Transaction | Attempt) -> tuple[Transaction, Attempt]:
         """Return a transaction and its attempt as the database has them."""
         id_ = of.id if isinstance(of, Transaction) else of.transaction_id
-        transaction, attempt = await self.process.store.reads.submit((self.caller.merchant_id, id_))
+        transaction, attempt, _ = await self.process.store.reads.submit(
+            (self.caller.merchant_id, id_)
+        )
         assert attempt is not None
         return transaction, attempt
 

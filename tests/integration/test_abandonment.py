@@ -44,7 +44,9 @@ async def test_a_transaction_is_given_up_when_nothing_was_sent_for_a_minute(
     given_up = await resolving.resolver.give_up_never_recorded(100)
     again = await resolving.other_resolver.give_up_never_recorded(100)
 
-    transaction, attempt = await resolving.process.store.reads.submit((begun.merchant_id, begun.id))
+    transaction, attempt, _ = await resolving.process.store.reads.submit(
+        (begun.merchant_id, begun.id)
+    )
     [event] = await resolving.process.events(begun.payment_intent_id)
     assert (too_early, given_up, again) == (0, 1, 0)
     assert (transaction.status, transaction.failure) == (TransactionStatus.FAILED, ABANDONED)
@@ -130,7 +132,9 @@ async def test_a_charge_that_is_recorded_while_it_is_given_up_is_one_or_the_othe
         id=begun.id,
     )
 
-    transaction, attempt = await resolving.process.store.reads.submit((begun.merchant_id, begun.id))
+    transaction, attempt, _ = await resolving.process.store.reads.submit(
+        (begun.merchant_id, begun.id)
+    )
     recorded = results[0 if is_recorded_first else 1]
     types = [event.type for event in await resolving.process.events(begun.payment_intent_id)]
     if is_recorded_first:

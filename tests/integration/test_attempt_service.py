@@ -19,9 +19,12 @@ from tests.integration.resolution_parts import UNANSWERED_S, Resolving
 from tests.integration.settings import settings_of
 from tests.integration.txn_parts import AMOUNT_MINOR
 from txn_svc.__main__ import services
+from txn_svc.handlers.captures import CaptureHandlers
 from txn_svc.networks.pool import NetworkPool
 from txn_svc.service.attempts import AttemptService
+from txn_svc.service.authorizations import AuthorizationService
 from txn_svc.service.transactions import TransactionService
+from txn_svc.store.captures import CaptureStore
 
 pytestmark = pytest.mark.integration
 
@@ -73,7 +76,17 @@ async def address(resolving: Resolving, tls: Path) -> AsyncIterator[str]:
     """Serve what txn_svc serves, and return where."""
     settings = settings_of("txn", tls)
     parts = services(
-        TransactionService(resolving.charges, b"k" * 32), AttemptService(resolving.resolver)
+        TransactionService(resolving.charges, b"k" * 32),
+        AttemptService(resolving.resolver),
+        AuthorizationService(
+            CaptureHandlers(
+                resolving.process.store,
+                CaptureStore(resolving.process.database, resolving.process.clock),
+                resolving.resolver,
+                {},
+                resolving.process.clock,
+            )
+        ),
     )
     server, _ = build_server(settings, parts)
     port = server.add_secure_port("127.0.0.1:0", server_credentials(settings))

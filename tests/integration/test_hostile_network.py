@@ -327,7 +327,7 @@ async def test_an_advice_whose_connection_is_gone_before_the_write_was_not_sent(
             await until_waiting(process.database, [sending])
             await network.go_away(pool)
         await sending
-        _, after = await process.store.reads.submit((caller.merchant_id, attempt.transaction_id))
+        _, after, _ = await process.store.reads.submit((caller.merchant_id, attempt.transaction_id))
 
     assert after is not None
     assert after.reversal is not None

@@ -36,6 +36,8 @@ MAY_READ_MORE = {
     "CLAIM",
     "DISABLE",
     "CLAIM_REVERSALS",
+    "CLAIM_CAPTURES",
+    "CLAIM_DUE",
     "OPEN_STANS",
     "NEVER_RECORDED",
     "UNRESOLVED",

@@ -39,6 +39,10 @@ TRANSACTION_RULES = [
     ("unknown", "status = 'failed'", "check3"),
     ("declined", "failure_code = null", "check3"),
     ("paid", "failure_code = 'card_declined'", "check3"),
+    ("paid", "amount_captured_minor = -1", "amount_captured_minor_check"),
+    ("paid", "amount_captured_minor = amount_minor + 1", "check4"),
+    ("unknown", "amount_captured_minor = 1", "check5"),
+    ("paid", "amount_captured_minor = amount_minor - 1", "check6"),
 ]
 COPY_ATTEMPT = """
 insert into attempts
@@ -63,6 +67,13 @@ ATTEMPT_RULES = [
     ("reversal_stan = '1'", "reversal_stan_check"),
     ("reversal_transmitted_at = 'noon'", "reversal_transmitted_at_check"),
     ("reversal_terminal_id = 'short'", "reversal_terminal_id_check"),
+    ("advice_tries = -1", "advice_tries_check"),
+    ("kind = 'refund'", "kind_check"),
+    ("kind = 'capture', advice_due = now(), status = 'failed'", "check3"),
+    ("kind = 'capture', advice_due = now(), capture_before = now()", "check3"),
+    ("kind = 'capture'", "check4"),
+    ("kind = 'capture', advice_due = now(), status = 'succeeded'", "check4"),
+    ("advice_due = now()", "check4"),
 ]
 
 
@@ -112,8 +123,8 @@ async def test_every_check_of_the_database_is_broken_above(process: TxnProcess) 
     ("change", "key"),
     [
         ({}, "attempts_pkey"),
-        ({"id": "att_2"}, "attempts_transaction_id_merchant_id_key"),
-        ({"id": "att_2", "transaction_id": "txn_2"}, "attempts_network_rrn_key"),
+        ({"id": "att_2"}, "attempts_transaction_id_merchant_id_kind_key"),
+        ({"id": "att_2", "transaction_id": "txn_2"}, "attempts_network_rrn_kind_key"),
         (
             {"id": "att_2", "transaction_id": "txn_2", "rrn": "R00000000002"},
             "attempts_merchant_id_transaction_id_fkey",

@@ -126,7 +126,7 @@ async def test_a_key_whose_charge_is_given_up_meanwhile_is_begun_or_refused(
     [result] = await asyncio.gather(begin, return_exceptions=True)
 
     if result is None:
-        assert await other.store.reads.submit((caller.merchant_id, mine.id)) == (mine, None)
+        assert await other.store.reads.submit((caller.merchant_id, mine.id)) == (mine, None, None)
     else:
         assert isinstance(result, IdempotencyKeyInUse)
         assert await process.count(caller) == 0

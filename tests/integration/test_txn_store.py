@@ -200,7 +200,7 @@ async def test_of_contradicting_outcomes_at_once_the_first_stays(
         id=step.attempt.id,
     )
 
-    found, _ = await process.store.reads.submit((caller.merchant_id, step.transaction.id))
+    found, *_ = await process.store.reads.submit((caller.merchant_id, step.transaction.id))
     assert answers == [True, False]
     assert found == after(step, APPROVED).transaction
     assert await process.history(step.transaction.payment_intent_id) == [
@@ -218,7 +218,7 @@ async def test_an_unknown_outcome_can_become_known_and_the_first_answer_stays(
     resolved = after(unknown, outcome)
     answer = await process.store.moves.submit(resolved)
 
-    found, _ = await process.store.reads.submit((caller.merchant_id, unknown.transaction.id))
+    found, *_ = await process.store.reads.submit((caller.merchant_id, unknown.transaction.id))
     assert answer is True
     assert found == resolved.transaction
     assert found.as_first_answered().status is TransactionStatus.PENDING_VERIFICATION
@@ -276,7 +276,7 @@ async def test_only_what_was_never_recorded_can_be_abandoned(
     with pytest.raises(ResourceMissing):
         await process.store.reads.submit((caller.merchant_id, begun.id))
     for transaction in kept:
-        found, _ = await process.store.reads.submit((caller.merchant_id, transaction.id))
+        found, *_ = await process.store.reads.submit((caller.merchant_id, transaction.id))
         assert found == transaction
     assert await process.begun(caller, "key-1") != begun
 
@@ -318,7 +318,7 @@ async def test_reads_answer_each_caller_for_himself(process: TxnProcess, caller:
         return_exceptions=True,
     )
 
-    assert results[0] == (transaction, None)
+    assert results[0] == (transaction, None, None)
     assert [type(result) for result in results[1:]] == [ResourceMissing] * 2
 
 

@@ -119,9 +119,9 @@ class FakeIntents(lifecycle_grpc.PaymentIntentLifecycleServiceServicer):
 class TxnProcess:
     """One process of txn_svc: connections and a store of its own on a database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: FakeClock | None = None) -> None:
         self.database = database
-        self.clock = FakeClock()
+        self.clock = clock or FakeClock()
         self.store = ChargeStore(database, self.clock)
         self.attempt_store = AttemptStore(database, self.clock)
 

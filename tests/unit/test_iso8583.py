@@ -14,10 +14,12 @@ from txn_svc.domain.card import Card, Pan
 from txn_svc.networks.dialect import DIALECTS
 from txn_svc.networks.framing import FrameInvalid, frame, read_frame
 from txn_svc.networks.messages import (
+    CaptureAdvice,
     MessageInvalid,
     Trace,
     match_key,
     pack_authorization,
+    pack_capture,
     pack_network_management,
     request_key,
     unpack,
@@ -77,6 +79,36 @@ def test_the_other_dialect_has_the_same_content_in_ebcdic_with_a_binary_bitmap()
     assert packed[:4] == "0100".encode("cp500")
     assert packed[4:12].hex().upper().encode() == golden[4:20]
     assert packed[12:].decode("cp500").encode() == golden[20:]
+
+
+@pytest.mark.parametrize(("is_hold", "condition"), [(True, "06"), (False, "59")])
+def test_a_network_is_told_to_hold_funds_by_the_condition_code(
+    condition: str, *, is_hold: bool
+) -> None:
+    dialect, usd = DIALECTS["visa_sim"], Money(1099, "usd")
+
+    elements = unpack(dialect, pack_authorization(dialect, TRACE, CARD, usd, is_hold=is_hold))
+
+    assert elements["25"] == condition
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize(("mti", "is_repeat"), [("0220", False), ("0221", True)])
+def test_a_capture_names_its_authorization_and_holds_no_card_data(
+    network: str, mti: str, *, is_repeat: bool
+) -> None:
+    dialect = DIALECTS[network]
+    trace = Trace("1125120000", "000043", TRACE.rrn, "PM000002")
+    advice = CaptureAdvice(trace, TRACE, Money(700, "usd"), "A1B2C3", is_repeat)
+
+    elements = unpack(dialect, pack_capture(dialect, advice))
+
+    assert (elements["t"], elements["4"], elements["38"]) == (mti, "000000000700", "A1B2C3")
+    assert (elements["11"], elements["37"]) == ("000043", TRACE.rrn)
+    assert elements["90"] == "0100" + "000042" + "1124120000" + "00000400001" + "0" * 11
+    assert not {"2", "14", "48"} & set(elements)
+    reply = {**elements, "t": "0230", "39": "00"}
+    assert match_key(dialect, reply) == request_key(dialect, mti, trace)
 
 
 @pytest.mark.parametrize("network", NETWORKS)

@@ -29,12 +29,13 @@ from tests.integration.recon_parts import DEADLINE, an_attempt
 ROOT = Path(__file__).resolve().parents[2]
 REVERSAL = ReversalRule(repeat_s=(0.5, 1), then_every_s=60)
 CLEARING = ClearingRule(cut_off="on_request", late_after_h=0)
-SILENT = NetworkRules(timeout_s=2, reversal=REVERSAL, clearing=CLEARING)
+SILENT = NetworkRules(timeout_s=2, reversal=REVERSAL, clearing=CLEARING, capture_deadline_h=168)
 ASKABLE = NetworkRules(
     timeout_s=2,
     inquiry=InquiryRule(backoff_s=(0.5, 1, 4), not_found_is_failed_after_s=5),
     reversal=REVERSAL,
     clearing=CLEARING,
+    capture_deadline_h=168,
 )
 WINDOW = "visa_sim.inquiry.not_found_is_failed_after_s"
 GOOD = """
@@ -43,6 +44,7 @@ visa_sim:
   inquiry: {backoff_s: [0.5], not_found_is_failed_after_s: 5}
   reversal: {repeat_s: [0.5, 1], then_every_s: 60}
   clearing: {cut_off: on_request, late_after_h: 0}
+  capture_deadline_h: 168
 """
 
 

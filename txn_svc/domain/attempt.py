@@ -8,13 +8,22 @@ from enum import StrEnum
 from chassis.ids import AttemptId, MerchantId, PaymentIntentId, TransactionId
 
 
+class AttemptKind(StrEnum):
+    """What an exchange is about."""
+
+    AUTHORIZATION = "authorization"  # whether the issuer approves
+    CAPTURE = "capture"  # held funds are claimed: an advice, which can only succeed
+
+
 class AttemptStatus(StrEnum):
     """Where an exchange stands."""
 
     RECORDED = "recorded"  # written down before any byte leaves; the network acts next
     SUCCEEDED = "succeeded"  # the network approved; final
     FAILED = "failed"  # the network declined, or nothing ever left; final
-    TIMEOUT = "timeout"  # no answer in time: unknown; reconciliation acts next
+    TIMEOUT = (
+        "timeout"  # no answer in time: unknown; reconciliation acts next, or txn_svc: a capture
+    )
     REVERSED = "reversed"  # the network undid whatever it had approved; final
 
 
@@ -34,6 +43,13 @@ ATTEMPT_TRANSITIONS: dict[tuple[AttemptStatus, AttemptEvent], AttemptStatus] = {
     (AttemptStatus.TIMEOUT, AttemptEvent.APPROVE): AttemptStatus.SUCCEEDED,
     (AttemptStatus.TIMEOUT, AttemptEvent.DECLINE): AttemptStatus.FAILED,
     (AttemptStatus.TIMEOUT, AttemptEvent.REVERSE): AttemptStatus.REVERSED,
+}
+
+CAPTURE_TRANSITIONS: dict[tuple[AttemptStatus, AttemptEvent], AttemptStatus] = {
+    (AttemptStatus.RECORDED, AttemptEvent.APPROVE): AttemptStatus.SUCCEEDED,
+    (AttemptStatus.RECORDED, AttemptEvent.NO_ANSWER): AttemptStatus.TIMEOUT,
+    (AttemptStatus.TIMEOUT, AttemptEvent.NO_ANSWER): AttemptStatus.TIMEOUT,
+    (AttemptStatus.TIMEOUT, AttemptEvent.APPROVE): AttemptStatus.SUCCEEDED,
 }
 
 CAME_FROM: dict[AttemptStatus, list[AttemptStatus]] = {
@@ -92,7 +108,9 @@ class Attempt:
 
     amount_minor: in minor units of `currency`. stan, rrn, transmitted_at, terminal_id: DE11, DE37,
     DE7 and DE41 (ISO 8583:1987) as sent. deadline, created: Unix seconds. messages: oldest first.
-    version: counts changes from 1.
+    version: counts changes from 1. capture_before: when an authorization that only holds the funds
+    lapses, Unix seconds. advice_due, advice_tries: when a capture that is not acknowledged is sent
+    next, Unix seconds, and how often it was sent in vain.
     """
 
     id: AttemptId
@@ -115,6 +133,10 @@ class Attempt:
     reversal: Reversal | None = None
     messages: tuple[Message, ...] = ()
     version: int = 1
+    kind: AttemptKind = AttemptKind.AUTHORIZATION
+    capture_before: int | None = None
+    advice_due: float | None = None
+    advice_tries: int = 0
 
 
 def event_type(was: Attempt | None, attempt: Attempt) -> str | None:

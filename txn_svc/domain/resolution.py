@@ -14,6 +14,7 @@ from chassis.networks import ReversalRule
 from txn_svc.domain.attempt import (
     Attempt,
     AttemptEvent,
+    AttemptKind,
     AttemptStatus,
     Message,
     Reversal,
@@ -45,8 +46,11 @@ def note(attempt: Attempt, *messages: Message) -> Attempt:
 def expire(transaction: Transaction, attempt: Attempt, now: float, wish: str) -> Exchange:
     """Take an attempt past its deadline for unanswered, whoever was to wait for the answer.
 
-    Raises AttemptInUnexpectedState while the deadline is not over.
+    Raises AttemptInUnexpectedState while the deadline is not over, and for a capture: that is sent
+    until it is acknowledged, and nothing else is done about it.
     """
+    if attempt.kind is AttemptKind.CAPTURE:
+        raise AttemptInUnexpectedState(attempt, wish)
     if attempt.status is not AttemptStatus.RECORDED:
         return transaction, attempt
     if now <= attempt.deadline:

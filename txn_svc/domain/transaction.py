@@ -23,7 +23,7 @@ class TransactionStatus(StrEnum):
 
     PENDING = "pending"  # a message is on its way; the network acts next
     PENDING_VERIFICATION = "pending_verification"  # unknown outcome; reconciliation acts next
-    SUCCEEDED = "succeeded"  # the money moved; final
+    SUCCEEDED = "succeeded"  # the money moved, or is held for a capture; final
     FAILED = "failed"  # nothing was charged; final
 
 
@@ -103,7 +103,8 @@ class KeptCard:
 class Transaction:
     """One charge.
 
-    amount_minor, currency: None until the intent has told them.
+    amount_minor, currency: None until the intent has told them. amount_captured_minor: what of it
+    moved. capture_before: when held funds lapse, Unix seconds; None with automatic capture.
     answered_as: the status that the first answer had; None before it. created: Unix seconds.
     """
 
@@ -118,12 +119,16 @@ class Transaction:
     currency: str | None = None
     failure: Failure | None = None
     answered_as: TransactionStatus | None = None
+    amount_captured_minor: int = 0
+    capture_before: int | None = None
 
     def as_first_answered(self) -> Transaction:
         """Return the transaction as the first answer showed it, whatever became of it since."""
-        if self.answered_as is not TransactionStatus.PENDING_VERIFICATION:
-            return self
-        return replace(self, status=self.answered_as, failure=None)
+        if self.answered_as is TransactionStatus.PENDING_VERIFICATION:
+            return replace(self, status=self.answered_as, failure=None, amount_captured_minor=0)
+        if self.capture_before is not None:
+            return replace(self, amount_captured_minor=0)
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +172,15 @@ def settle(
         version=attempt.version + 1,
     )
     moved = TRANSACTION_TRANSITIONS[transaction.status, status]
+    is_paid = moved is TransactionStatus.SUCCEEDED and attempt.capture_before is None
     return (
         replace(
             transaction,
             status=moved,
             failure=outcome.failure,
             answered_as=transaction.answered_as or moved,
+            amount_captured_minor=attempt.amount_minor if is_paid else 0,
+            capture_before=attempt.capture_before,
         ),
         settled,
     )

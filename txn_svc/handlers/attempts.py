@@ -14,7 +14,8 @@ from chassis.ids import AttemptId, MerchantId
 from chassis.money import Money
 from txn_svc.clients import IntentClient
 from txn_svc.domain import resolution
-from txn_svc.domain.attempt import Attempt, Message, ReversalReason
+from txn_svc.domain.attempt import Attempt, AttemptKind, Message, ReversalReason
+from txn_svc.domain.capture import acknowledge
 from txn_svc.domain.resolution import AttemptInUnexpectedState
 from txn_svc.domain.transaction import (
     ABANDONED,
@@ -48,7 +49,14 @@ ROUNDS_MAX = 8
 NEVER_RECORDED_AFTER = timedelta(seconds=60)
 LEASE_MARGIN = timedelta(seconds=10)  # beyond the time that a network may take to answer
 STRAY_PAUSES_S = (0.2, 1.0, 5.0, 30.0)
+CAPTURE_ACKNOWLEDGED = "00"
 NOT_FOUND = "25"  # ISO 8583:1987 DE39, unable to locate the record
+ANSWERS = {
+    "0110": AttemptKind.AUTHORIZATION,
+    "0410": AttemptKind.AUTHORIZATION,
+    "0430": AttemptKind.AUTHORIZATION,
+    "0230": AttemptKind.CAPTURE,
+}
 # Acknowledged, or the original was never seen: either way nothing of it stands.
 REVERSAL_ACKNOWLEDGED = frozenset({"00", NOT_FOUND})
 
@@ -104,7 +112,7 @@ class AttemptHandlers:
 
         Raises ResourceMissing, AttemptInUnexpectedState, InquiryNotOffered, CardNetworkUnavailable.
         """
-        _, attempt = await self._change(merchant_id, attempt_id, self._expired("inquired about"))
+        _, attempt = await self.change(merchant_id, attempt_id, self._expired("inquired about"))
         if self._networks[attempt.network].rules.inquiry is None:
             raise InquiryNotOffered
         money = Money(attempt.amount_minor, attempt.currency)
@@ -134,14 +142,14 @@ class AttemptHandlers:
             outcome = judged(Money(attempt.amount_minor, attempt.currency))
             return resolution.resolve(transaction, attempt, outcome)
 
-        await self._change(merchant_id, attempt_id, self._expired("resolved"))
-        _, attempt = await self._change(merchant_id, attempt_id, decide)
+        await self.change(merchant_id, attempt_id, self._expired("resolved"))
+        _, attempt = await self.change(merchant_id, attempt_id, decide)
         return attempt
 
     async def reverse(self, merchant_id: str, attempt_id: str, reason: ReversalReason) -> Attempt:
         """Let an attempt be undone. Raises ResourceMissing, AttemptInUnexpectedState."""
-        await self._change(merchant_id, attempt_id, self._expired("reversed"))
-        _, attempt = await self._change(
+        await self.change(merchant_id, attempt_id, self._expired("reversed"))
+        _, attempt = await self.change(
             merchant_id,
             attempt_id,
             lambda transaction, attempt: (
@@ -153,7 +161,7 @@ class AttemptHandlers:
 
     async def take_late_answer(self, attempt: Attempt, outcome: Outcome) -> Transaction:
         """Take an answer that nobody waits for any more; return the transaction as it stands."""
-        transaction, _ = await self._change(
+        transaction, _ = await self.change(
             attempt.merchant_id,
             attempt.id,
             lambda transaction, attempt: resolution.take_late_answer(transaction, attempt, outcome),
@@ -172,12 +180,12 @@ class AttemptHandlers:
             reservation = self._networks[attempt.network].reserve()
         except CardNetworkUnavailable:
             LOG.info("a reversal waits for its network", extra={"attempt_id": attempt.id})
-            await self._change(attempt.merchant_id, attempt.id, self._after_advice("", ()))
+            await self.change(attempt.merchant_id, attempt.id, self._after_advice("", ()))
             return
         with reservation:
             # One that had a name before may have been sent, also by a process that died since.
             is_repeat = attempt.reversal is not None and attempt.reversal.stan is not None
-            _, attempt = await self._change(
+            _, attempt = await self.change(
                 attempt.merchant_id, attempt.id, _addressed(reservation.trace)
             )
             if not resolution.is_undone(attempt):
@@ -212,11 +220,15 @@ class AttemptHandlers:
         """Return how many attempts were recorded in a span of time, Unix seconds."""
         return await self._attempts.count(created_from, created_until)
 
+    @property
+    def lease(self) -> timedelta:
+        """How long what is claimed to be sent is this process's: longer than any network takes."""
+        timeouts_s = (pool.rules.timeout_s for pool in self._networks.values())
+        return timedelta(seconds=max(timeouts_s, default=0.0)) + LEASE_MARGIN
+
     async def claim_reversals(self, limit: int) -> list[Exchange]:
         """Return reversals that are due, for this process to send."""
-        timeouts_s = (pool.rules.timeout_s for pool in self._networks.values())
-        lease = timedelta(seconds=max(timeouts_s, default=0.0)) + LEASE_MARGIN
-        return await self._attempts.claim_reversals(limit, lease)
+        return await self._attempts.claim_reversals(limit, self.lease)
 
     async def tell(self, transaction: Transaction) -> None:
         """Tell the intent what became of a transaction, so that a merchant reads its own write."""
@@ -250,7 +262,7 @@ class AttemptHandlers:
             LOG.info("a reversal got no answer", extra={"attempt_id": attempt.id})
         else:
             messages = (*messages, self._message("0430", code))
-        await self._change(attempt.merchant_id, attempt.id, self._after_advice(code, messages))
+        await self.change(attempt.merchant_id, attempt.id, self._after_advice(code, messages))
 
     def _after_advice(self, code: str, messages: tuple[Message, ...]) -> Decide:
         def decide(transaction: Transaction, attempt: Attempt) -> Exchange:
@@ -275,9 +287,9 @@ class AttemptHandlers:
 
     async def _settle_stray(self, network: str, elements: Elements) -> None:
         mti, rrn = elements.get("t", ""), elements.get("37", "").strip()
-        if mti not in {"0110", "0410", "0430"}:
+        if mti not in ANSWERS:
             return  # it is kept and counted where it came in
-        found = await self._attempts.by_rrn(network, rrn)
+        found = await self._attempts.by_rrn(network, rrn, ANSWERS[mti])
         if found is None:
             return
         _, attempt = found
@@ -290,13 +302,19 @@ class AttemptHandlers:
             money = Money(attempt.amount_minor, attempt.currency)
             outcome = judge(authorization_response(elements), money, got)
             await self.take_late_answer(attempt, outcome)
+        elif mti == "0230" and code == CAPTURE_ACKNOWLEDGED:
+            await self.change(
+                attempt.merchant_id,
+                attempt.id,
+                lambda transaction, capture: acknowledge(transaction, capture, got),
+            )
         elif attempt.reversal is not None and code in REVERSAL_ACKNOWLEDGED:
-            await self._change(attempt.merchant_id, attempt.id, self._after_advice(code, (got,)))
+            await self.change(attempt.merchant_id, attempt.id, self._after_advice(code, (got,)))
         else:
             await self._note(attempt, got)
 
     async def _note(self, attempt: Attempt, *messages: Message) -> None:
-        await self._change(
+        await self.change(
             attempt.merchant_id,
             attempt.id,
             lambda transaction, attempt: (transaction, resolution.note(attempt, *messages)),
@@ -306,8 +324,11 @@ class AttemptHandlers:
         now = self._clock.now().timestamp()
         return lambda transaction, attempt: resolution.expire(transaction, attempt, now, wish)
 
-    async def _change(self, merchant_id: str, attempt_id: str, decide: Decide) -> Exchange:
-        """Decide on the attempt as it is and write it; on what others wrote meanwhile, again."""
+    async def change(self, merchant_id: str, attempt_id: str, decide: Decide) -> Exchange:
+        """Decide on the attempt as it is and write it; on what others wrote meanwhile, again.
+
+        Tells the intent when its transaction has come to something.
+        """
         for _ in range(ROUNDS_MAX):
             transaction, was = await self._attempts.reads.submit(
                 (MerchantId(merchant_id), AttemptId(attempt_id))
@@ -316,7 +337,8 @@ class AttemptHandlers:
             if attempt is was:
                 return changed, attempt
             if await self._charges.moves.submit(Move(was, changed, attempt)):
-                if changed.status in FINAL and transaction.status not in FINAL:
+                is_captured = changed.amount_captured_minor > transaction.amount_captured_minor
+                if changed.status in FINAL and (transaction.status not in FINAL or is_captured):
                     await self.tell(changed)
                 return changed, attempt
         raise ServiceUnavailable("Others change this attempt all the time. Repeat the request.")

@@ -117,12 +117,12 @@ class ChargeHandlers:
         """Return the caller's transaction and its attempts. Raises ResourceMissing."""
         if not is_id("txn", transaction_id):
             raise ResourceMissing("No such transaction.", param="transactionId")
-        transaction, attempt = await self._store.reads.submit(
+        transaction, *attempts = await self._store.reads.submit(
             (caller.merchant_id, TransactionId(transaction_id))
         )
         if (transaction.mode, transaction.payment_intent_id) != (caller.mode, intent_id):
             raise ResourceMissing("No such transaction.", param="transactionId")
-        return transaction, [attempt] if attempt is not None else []
+        return transaction, [attempt for attempt in attempts if attempt is not None]
 
     async def list(
         self, caller: Caller, intent_id: PaymentIntentId, page: Page
@@ -200,14 +200,19 @@ class ChargeHandlers:
     async def _send(
         self, transaction: Transaction, terms: Terms, reservation: Reservation, card: Card
     ) -> Answer:
-        transaction = replace(transaction, amount_minor=terms.amount_minor, currency=terms.currency)
         attempt = self._new_attempt(transaction, terms, reservation)
+        transaction = replace(
+            transaction,
+            amount_minor=terms.amount_minor,
+            currency=terms.currency,
+            capture_before=attempt.capture_before,
+        )
         send_until = time.monotonic() + attempt.deadline - self._clock.now().timestamp()
         await self._record(transaction, attempt)
         money = Money(terms.amount_minor, terms.currency)
         sent = Message("0100", is_sent=True, at=int(self._clock.now().timestamp()))
         try:
-            response = await reservation.authorize(card, money, send_until)
+            response = await reservation.authorize(card, money, send_until, is_hold=terms.is_hold)
         except NotSent:
             outcome = Outcome(AttemptEvent.DECLINE, NEVER_SENT)
         except NoAnswer:
@@ -226,7 +231,7 @@ class ChargeHandlers:
         except IdempotencyKeyInUse:
             failed = replace(transaction, status=TransactionStatus.FAILED, failure=ABANDONED)
             try:
-                found, recorded = await self._store.reads.submit(
+                found, recorded, _ = await self._store.reads.submit(
                     (transaction.merchant_id, transaction.id)
                 )
             except ResourceMissing:
@@ -256,7 +261,7 @@ class ChargeHandlers:
     ) -> Attempt:
         now = self._clock.now().timestamp()
         trace = reservation.trace
-        timeout_s = self._networks[reservation.network].rules.timeout_s
+        rules = self._networks[reservation.network].rules
         return Attempt(
             id=AttemptId(new_id("att", transaction.merchant_id)),
             merchant_id=transaction.merchant_id,
@@ -269,9 +274,10 @@ class ChargeHandlers:
             rrn=trace.rrn,
             transmitted_at=trace.transmitted_at,
             terminal_id=trace.terminal_id,
-            deadline=int(now + timeout_s) + 1,
+            deadline=int(now + rules.timeout_s) + 1,
             created=int(now),
             status=AttemptStatus.RECORDED,
+            capture_before=int(now + rules.capture_deadline_h * 3600) if terms.is_hold else None,
         )
 
 

@@ -15,6 +15,7 @@ CARD_ACCEPTOR_ID = "PAYMESH"
 MCC_MISCELLANEOUS_RETAIL = "5999"
 ENTRY_MODE_ECOMMERCE = "812"
 CONDITION_ECOMMERCE = "59"
+CONDITION_PREAUTHORIZED = "06"
 PURCHASE = "000000"
 STATUS_INQUIRY = "310000"
 
@@ -58,6 +59,26 @@ class ReversalAdvice:
 
 
 @dataclass(frozen=True, slots=True)
+class CaptureAdvice:
+    """That held funds are claimed.
+
+    trace: names the advice, the same in every repeat. original: names the authorization.
+    money: what is claimed of it.
+    """
+
+    trace: Trace
+    original: Trace
+    money: Money
+    approval_code: str | None
+    is_repeat: bool
+
+    @property
+    def mti(self) -> str:
+        """Return the message type: a repeat has one of its own."""
+        return "0221" if self.is_repeat else "0220"
+
+
+@dataclass(frozen=True, slots=True)
 class AuthorizationResponse:
     """What the network answered. amount_minor: as approved (DE4), which may be less than asked."""
 
@@ -67,8 +88,10 @@ class AuthorizationResponse:
     network_trace_id: str | None
 
 
-def pack_authorization(dialect: Dialect, trace: Trace, card: Card, money: Money) -> bytes:
-    """Return a 0100 for a purchase."""
+def pack_authorization(
+    dialect: Dialect, trace: Trace, card: Card, money: Money, *, is_hold: bool = False
+) -> bytes:
+    """Return a 0100 for a purchase; is_hold: the funds wait for a capture."""
     return _pack(
         dialect,
         {
@@ -79,7 +102,7 @@ def pack_authorization(dialect: Dialect, trace: Trace, card: Card, money: Money)
             "14": f"{card.exp_year % 100:02d}{card.exp_month:02d}",
             "18": MCC_MISCELLANEOUS_RETAIL,
             "22": ENTRY_MODE_ECOMMERCE,
-            "25": CONDITION_ECOMMERCE,
+            "25": CONDITION_PREAUTHORIZED if is_hold else CONDITION_ECOMMERCE,
             "37": trace.rrn,
             "42": f"{CARD_ACCEPTOR_ID:<15}",
             "48": f"CVC{card.cvc}",
@@ -111,8 +134,6 @@ def pack_reversal(dialect: Dialect, advice: ReversalAdvice) -> bytes:
     DE90 names the original: MTI, STAN, transmission time, acquirer, and no forwarder. DE25 has two
     digits in ISO 8583:1987: the last two of the 2003 edition's reason.
     """
-    original = advice.original
-    named = f"0100{original.stan}{original.transmitted_at}{ACQUIRER_ID:0>11}{'':0>11}"
     return _pack(
         dialect,
         {
@@ -123,7 +144,27 @@ def pack_reversal(dialect: Dialect, advice: ReversalAdvice) -> bytes:
             "37": advice.trace.rrn,
             "42": f"{CARD_ACCEPTOR_ID:<15}",
             "49": CURRENCIES[advice.money.currency].numeric,
-            "90": named,
+            "90": _original(advice.original),
+            **_named(advice.trace),
+        },
+    )
+
+
+def pack_capture(dialect: Dialect, advice: CaptureAdvice) -> bytes:
+    """Return a 0220, or a repeat of it, that claims what the original authorization holds."""
+    approval = {} if advice.approval_code is None else {"38": advice.approval_code}
+    return _pack(
+        dialect,
+        {
+            "t": advice.mti,
+            "3": PURCHASE,
+            "4": f"{advice.money.amount_minor:012d}",
+            "25": CONDITION_PREAUTHORIZED,
+            "37": advice.trace.rrn,
+            **approval,
+            "42": f"{CARD_ACCEPTOR_ID:<15}",
+            "49": CURRENCIES[advice.money.currency].numeric,
+            "90": _original(advice.original),
             **_named(advice.trace),
         },
     )
@@ -167,6 +208,10 @@ def authorization_response(elements: dict[str, str]) -> AuthorizationResponse:
         approval_code=elements.get("38", "").strip() or None,
         network_trace_id=elements.get("63", "").strip() or None,
     )
+
+
+def _original(trace: Trace) -> str:
+    return f"0100{trace.stan}{trace.transmitted_at}{ACQUIRER_ID:0>11}{'':0>11}"
 
 
 def _named(trace: Trace) -> dict[str, str]:

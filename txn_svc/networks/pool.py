@@ -24,10 +24,12 @@ from txn_svc.networks.connection import (
 from txn_svc.networks.dialect import DIALECTS
 from txn_svc.networks.messages import (
     AuthorizationResponse,
+    CaptureAdvice,
     ReversalAdvice,
     Trace,
     authorization_response,
     pack_authorization,
+    pack_capture,
     pack_inquiry,
     pack_reversal,
 )
@@ -60,13 +62,15 @@ class Reservation:
         self._connection.in_flight -= 1
         self._connection.release(self.trace)
 
-    async def authorize(self, card: Card, money: Money, send_until: float) -> AuthorizationResponse:
-        """Ask for the money, by `send_until` (time.monotonic) or not at all.
+    async def authorize(
+        self, card: Card, money: Money, send_until: float, *, is_hold: bool = False
+    ) -> AuthorizationResponse:
+        """Ask for the money, or only to hold it, by `send_until` (time.monotonic) or not at all.
 
         Raises NotSent, NoAnswer.
         """
         dialect = DIALECTS[self.network]
-        message = pack_authorization(dialect, self.trace, card, money)
+        message = pack_authorization(dialect, self.trace, card, money, is_hold=is_hold)
         reply = await self._connection.exchange("0100", self.trace, message, send_until)
         return authorization_response(reply)
 
@@ -82,6 +86,14 @@ class Reservation:
         Raises NotSent, NoAnswer.
         """
         message = pack_reversal(DIALECTS[self.network], advice)
+        return (await self._connection.exchange(advice.mti, advice.trace, message)).get("39", "")
+
+    async def capture(self, advice: CaptureAdvice) -> str:
+        """Advise that held funds are claimed, and return the response code.
+
+        Raises NotSent, NoAnswer.
+        """
+        message = pack_capture(DIALECTS[self.network], advice)
         return (await self._connection.exchange(advice.mti, advice.trace, message)).get("39", "")
 
 

@@ -13,7 +13,7 @@ from chassis.clock import Clock
 from chassis.database import Database
 from chassis.errors import DomainError, ResourceMissing
 from chassis.ids import AttemptId, MerchantId, new_id
-from txn_svc.domain.attempt import Attempt
+from txn_svc.domain.attempt import Attempt, AttemptKind
 from txn_svc.domain.transaction import Transaction
 from txn_svc.messages import abandoned_event
 from txn_svc.store.rows import attempt_of, transaction_of
@@ -40,9 +40,9 @@ class AttemptStore:
         self._clock = clock
         self.reads: Coalescer[Owned, Exchange] = Coalescer("txn.attempt", self._read)
 
-    async def by_rrn(self, network: str, rrn: str) -> Exchange | None:
+    async def by_rrn(self, network: str, rrn: str, kind: AttemptKind) -> Exchange | None:
         """Return the exchange that a network's reply is about."""
-        for row in await self._database.fetch(READ_BY_RRN, network=network, rrn=rrn):
+        for row in await self._database.fetch(READ_BY_RRN, network=network, rrn=rrn, kind=kind):
             return _exchange(row)
         return None
 

@@ -18,7 +18,7 @@ from chassis.errors import DomainError, IdempotencyKeyInUse, ResourceMissing
 from chassis.identity import Caller
 from chassis.ids import MerchantId, PaymentIntentId, TransactionId
 from chassis.paging import Page
-from txn_svc.domain.attempt import Attempt
+from txn_svc.domain.attempt import Attempt, AttemptKind
 from txn_svc.domain.transaction import Transaction, TransactionStatus
 from txn_svc.store.events import moved_item, recorded_item
 from txn_svc.store.rows import Move, Step, attempt_item, attempt_of, move_item, transaction_of
@@ -46,7 +46,7 @@ class Known:
 
 Owned = tuple[MerchantId, TransactionId]
 Key = tuple[str, str, str]
-Read = tuple[Transaction, Attempt | None]
+Read = tuple[Transaction, Attempt | None, Attempt | None]
 
 
 class ChargeStore:
@@ -79,6 +79,7 @@ class ChargeStore:
                 sa.and_(
                     attempts.c.merchant_id == table.merchant_id,
                     attempts.c.transaction_id == table.id,
+                    attempts.c.kind == AttemptKind.AUTHORIZATION,
                 ),
             )
             .where(
@@ -165,7 +166,12 @@ class ChargeStore:
     async def _read(self, items: Sequence[Owned]) -> list[Read | DomainError]:
         rows = await self._database.run_batch(READ, [_owned_row(item) for item in set(items)])
         found = {
-            (row["merchant_id"], row["id"]): (transaction_of(row), attempt_of(row)) for row in rows
+            (row["merchant_id"], row["id"]): (
+                transaction_of(row),
+                attempt_of(row),
+                attempt_of(row, "capture"),
+            )
+            for row in rows
         }
         return [
             found.get(item) or ResourceMissing("No such transaction.", param="transactionId")

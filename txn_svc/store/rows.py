@@ -10,6 +10,7 @@ from chassis import spans
 from txn_svc.domain.attempt import (
     CAME_FROM,
     Attempt,
+    AttemptKind,
     AttemptStatus,
     Message,
     Reversal,
@@ -41,7 +42,7 @@ class Move:
 
 
 def attempt_item(attempt: Attempt) -> Item:
-    """Return a new attempt as an item of RECORD, without its event."""
+    """Return a new attempt as an item of RECORD or RECORD_CAPTURE, without its event."""
     return {
         "merchant_id": attempt.merchant_id,
         "id": attempt.id,
@@ -56,6 +57,8 @@ def attempt_item(attempt: Attempt) -> Item:
         "terminal_id": attempt.terminal_id,
         "deadline": attempt.deadline,
         "created": attempt.created,
+        "capture_before": attempt.capture_before,
+        "advice_due": attempt.advice_due,
     }
 
 
@@ -74,8 +77,12 @@ def move_item(transaction: Transaction, attempt: Attempt) -> Item:
         "network_trace_id": attempt.network_trace_id,
         "messages": [_message_item(message) for message in attempt.messages],
         "version": attempt.version,
+        "advice_due": attempt.advice_due,
+        "advice_tries": attempt.advice_tries,
         **_reversal_item(attempt.reversal),
         "amount_minor": transaction.amount_minor,
+        "amount_captured_minor": transaction.amount_captured_minor,
+        "capture_before": transaction.capture_before,
         "currency": transaction.currency,
         "status": transaction.status,
         "answered_as": transaction.answered_as,
@@ -106,12 +113,14 @@ def transaction_of(row: Any) -> Transaction:
         currency=row["currency"] or attempt.get("currency"),
         failure=failure,
         answered_as=TransactionStatus(answered_as) if answered_as is not None else None,
+        amount_captured_minor=row["amount_captured_minor"],
+        capture_before=_moment(row["capture_before"]) or _second(attempt.get("capture_before")),
     )
 
 
-def attempt_of(row: Any) -> Attempt | None:
-    """Return the attempt of a row, which has it as JSON, or None without one."""
-    found = row["attempt"]
+def attempt_of(row: Any, name: str = "attempt") -> Attempt | None:
+    """Return an attempt of a row, which has it as JSON by that name, or None without one."""
+    found = row[name]
     if found is None:
         return None
     return Attempt(
@@ -138,6 +147,10 @@ def attempt_of(row: Any) -> Attempt | None:
             for said in found["messages"]
         ),
         version=found["version"],
+        kind=AttemptKind(found["kind"]),
+        capture_before=_second(found["capture_before"]),
+        advice_due=_seconds(found["advice_due"]) if found["advice_due"] is not None else None,
+        advice_tries=found["advice_tries"],
     )
 
 
@@ -178,3 +191,11 @@ def _reversal_of(found: dict[str, Any]) -> Reversal | None:
 
 def _seconds(moment: str) -> float:
     return datetime.fromisoformat(moment).timestamp()
+
+
+def _second(moment: str | None) -> int | None:
+    return int(_seconds(moment)) if moment is not None else None
+
+
+def _moment(moment: datetime | None) -> int | None:
+    return int(moment.timestamp()) if moment is not None else None

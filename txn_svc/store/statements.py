@@ -21,13 +21,17 @@ from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(merchant_id text, mode
 join transactions t on t.merchant_id = item.merchant_id and t.mode = item.mode
     and t.idempotency_key = item.key
 left join attempts a on a.merchant_id = t.merchant_id and a.transaction_id = t.id
+    and a.kind = 'authorization'
 """
 
 READ = """
-select t.*, to_jsonb(a) as attempt
+select t.*, to_jsonb(a) as attempt, to_jsonb(c) as capture
 from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(merchant_id text, id text)
 join transactions t using (merchant_id, id)
 left join attempts a on a.merchant_id = t.merchant_id and a.transaction_id = t.id
+    and a.kind = 'authorization'
+left join attempts c on c.merchant_id = t.merchant_id and c.transaction_id = t.id
+    and c.kind = 'capture'
 """
 
 READ_ATTEMPT = """
@@ -42,7 +46,7 @@ join transactions t on t.merchant_id = a.merchant_id and t.id = a.transaction_id
 READ_BY_RRN = """
 select t.*, to_jsonb(a) as attempt
 from attempts a join transactions t on t.merchant_id = a.merchant_id and t.id = a.transaction_id
-where a.network = %(network)s and a.rrn = %(rrn)s
+where a.network = %(network)s and a.rrn = %(rrn)s and a.kind = %(kind)s
 """
 
 ABANDON = """
@@ -52,6 +56,7 @@ where t.merchant_id = item.merchant_id and t.id = item.id
     and t.status = 'pending' and (
         select count(*) from attempts a
         where a.merchant_id = t.merchant_id and a.transaction_id = t.id
+            and a.kind = 'authorization'
     ) = 0
 """
 
@@ -60,8 +65,8 @@ with item as (
     select * from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(
         merchant_id text, id text, transaction_id text, payment_intent_id text, network text,
         amount_minor integer, currency text, stan text, rrn text, transmitted_at text,
-        terminal_id text, deadline bigint, created bigint, event_id text, event text,
-        traceparent text)
+        terminal_id text, deadline bigint, created bigint, capture_before bigint,
+        event_id text, event text, traceparent text)
 ), held as (
     select item.* from item cross join lateral (
         select from transactions t
@@ -70,14 +75,51 @@ with item as (
         for share  -- whoever gives the transaction up waits, or has been waited for
     ) pending
 ), attempt as (
-    insert into attempts (merchant_id, id, transaction_id, payment_intent_id, network, status,
+    insert into attempts (merchant_id, id, transaction_id, payment_intent_id, network, kind, status,
         amount_minor, currency, stan, rrn, transmitted_at, terminal_id, deadline, version,
-        created)
-    select merchant_id, id, transaction_id, payment_intent_id, network, 'recorded',
+        created, capture_before)
+    select merchant_id, id, transaction_id, payment_intent_id, network, 'authorization', 'recorded',
         amount_minor, currency, stan, rrn, transmitted_at, terminal_id, to_timestamp(deadline), 1,
-        to_timestamp(created)
+        to_timestamp(created), to_timestamp(capture_before)
     from held
-    on conflict (merchant_id, transaction_id) do nothing
+    on conflict (merchant_id, transaction_id, kind) do nothing
+    returning id
+), event as (
+    insert into outbox (id, aggregatetype, aggregateid, type, payload, traceparent)
+    select event_id, 'attempt', payment_intent_id, 'attempt.recorded', decode(event, 'base64'),
+        traceparent
+    from held join attempt using (id)
+)
+select id from attempt
+"""
+
+RECORD_CAPTURE = """
+with item as (
+    select * from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(
+        merchant_id text, id text, transaction_id text, payment_intent_id text, network text,
+        amount_minor integer, currency text, stan text, rrn text, transmitted_at text,
+        terminal_id text, deadline bigint, created bigint, advice_due double precision,
+        event_id text, event text, traceparent text)
+), held as (
+    select item.*, a.id as authorization_id from item cross join lateral (
+        select a.id from attempts a
+        where a.merchant_id = item.merchant_id and a.transaction_id = item.transaction_id
+            and a.kind = 'authorization' and a.status = 'succeeded' and a.reversal is null
+            and a.capture_before is not null
+        for update
+    ) a
+), touched as (  -- whoever is releasing it meanwhile looks again
+    update attempts a set version = a.version + 1
+    from held where a.merchant_id = held.merchant_id and a.id = held.authorization_id
+), attempt as (
+    insert into attempts (merchant_id, id, transaction_id, payment_intent_id, network, kind, status,
+        amount_minor, currency, stan, rrn, transmitted_at, terminal_id, deadline, version,
+        created, advice_due)
+    select merchant_id, id, transaction_id, payment_intent_id, network, 'capture', 'recorded',
+        amount_minor, currency, stan, rrn, transmitted_at, terminal_id, to_timestamp(deadline), 1,
+        to_timestamp(created), to_timestamp(advice_due)
+    from held
+    on conflict (merchant_id, transaction_id, kind) do nothing
     returning id
 ), event as (
     insert into outbox (id, aggregatetype, aggregateid, type, payload, traceparent)
@@ -96,8 +138,9 @@ with item as (
         network_trace_id text, messages jsonb, version integer,
         reversal text, reversal_reason text, reversal_due double precision,
         reversal_tries integer, reversal_stan text, reversal_transmitted_at text,
-        reversal_terminal_id text,
-        amount_minor integer, currency text, status text, answered_as text,
+        reversal_terminal_id text, advice_due double precision, advice_tries integer,
+        amount_minor integer, currency text, amount_captured_minor integer, capture_before bigint,
+        status text, answered_as text,
         failure_code text, failure_decline_code text, failure_message text,
         event_id text, event_type text, event text, traceparent text)
 ), moved as (
@@ -109,7 +152,8 @@ with item as (
         reversal_due = to_timestamp(item.reversal_due), reversal_tries = item.reversal_tries,
         reversal_stan = item.reversal_stan,
         reversal_transmitted_at = item.reversal_transmitted_at,
-        reversal_terminal_id = item.reversal_terminal_id
+        reversal_terminal_id = item.reversal_terminal_id,
+        advice_due = to_timestamp(item.advice_due), advice_tries = item.advice_tries
     from item
     where a.merchant_id = item.merchant_id and a.id = item.id
         and a.version = item.version - 1 and a.status = any(item.came_from)
@@ -117,13 +161,17 @@ with item as (
 ), transaction as (
     update transactions t set
         amount_minor = moved.amount_minor, currency = moved.currency,
+        amount_captured_minor = moved.amount_captured_minor,
+        capture_before = to_timestamp(moved.capture_before),
         status = moved.status, answered_as = moved.answered_as,
         failure_code = moved.failure_code,
         failure_decline_code = moved.failure_decline_code,
         failure_message = moved.failure_message
     from moved
     where t.merchant_id = moved.merchant_id and t.id = moved.transaction_id
-        and t.status is distinct from moved.status
+        and (t.status is distinct from moved.status
+            -- A note on an authorization may have been decided before its capture was acknowledged.
+            or t.amount_captured_minor < moved.amount_captured_minor)
 ), event as (
     insert into outbox (id, aggregatetype, aggregateid, type, payload, traceparent)
     select event_id, 'attempt', payment_intent_id, event_type, decode(event, 'base64'), traceparent
@@ -148,6 +196,23 @@ select t.*, to_jsonb(c) as attempt
 from claimed c join transactions t on t.merchant_id = c.merchant_id and t.id = c.transaction_id
 """
 
+CLAIM_CAPTURES = """
+with due as (
+    select merchant_id, id from attempts
+    where advice_due <= %(now)s
+    order by advice_due
+    limit %(limit)s
+    for update skip locked
+), claimed as (
+    update attempts a set advice_due = %(lease_until)s
+    from due where a.merchant_id = due.merchant_id and a.id = due.id
+    returning a.*
+)
+select to_jsonb(a) as attempt, to_jsonb(c) as capture
+from claimed c join attempts a on a.merchant_id = c.merchant_id
+    and a.transaction_id = c.transaction_id and a.kind = 'authorization'
+"""
+
 OPEN_STANS = """
 select network, stan from attempts
 where status in ('recorded', 'timeout') or reversal in ('pending', 'overdue')
@@ -165,7 +230,7 @@ NEVER_RECORDED = """
 select t.*, null as attempt from transactions t
 where t.answered_as is null and t.created <= %(before)s and (
     select count(*) from attempts a
-    where a.merchant_id = t.merchant_id and a.transaction_id = t.id
+    where a.merchant_id = t.merchant_id and a.transaction_id = t.id and a.kind = 'authorization'
 ) = 0
 order by t.created
 limit %(limit)s
@@ -185,6 +250,7 @@ with given_up as (
     where t.merchant_id = :merchant_id and t.id = :id and t.status = 'pending' and (
         select count(*) from attempts a
         where a.merchant_id = t.merchant_id and a.transaction_id = t.id
+            and a.kind = 'authorization'
     ) = 0
     returning t.id
 )

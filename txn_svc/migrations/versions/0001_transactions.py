@@ -27,6 +27,8 @@ create table transactions (
     answered_as text check (answered_as in ('pending_verification', 'succeeded', 'failed')),
     amount_minor integer check (amount_minor between 1 and 99999999),
     currency text check (currency ~ '^[a-z]{3}$'),
+    amount_captured_minor integer not null default 0 check (amount_captured_minor >= 0),
+    capture_before timestamptz,
     card_brand text not null,
     card_last4 text not null check (card_last4 ~ '^[0-9]{4}$'),
     card_exp_month smallint not null check (card_exp_month between 1 and 12),
@@ -40,7 +42,12 @@ create table transactions (
     check ((amount_minor is null) = (currency is null)),
     check (status = 'pending' or amount_minor is not null),
     check ((status = 'pending') = (answered_as is null)),
-    check ((status = 'failed') = (failure_code is not null))
+    check ((status = 'failed') = (failure_code is not null)),
+    check (amount_captured_minor <= amount_minor),
+    check (amount_captured_minor = 0 or status = 'succeeded'),
+    check (
+        status <> 'succeeded' or capture_before is not null or amount_captured_minor = amount_minor
+    )
 ) with (fillfactor = 70)
 """
 
@@ -53,6 +60,7 @@ create table attempts (
     transaction_id text collate "C" not null,
     payment_intent_id text collate "C" not null,
     network text not null,
+    kind text not null check (kind in ('authorization', 'capture')),
     status text not null check (
         status in ('recorded', 'succeeded', 'failed', 'timeout', 'reversed')
     ),
@@ -74,14 +82,22 @@ create table attempts (
     reversal_stan text check (reversal_stan ~ '^[0-9]{6}$'),
     reversal_transmitted_at text check (reversal_transmitted_at ~ '^[0-9]{10}$'),
     reversal_terminal_id text collate "C" check (length(reversal_terminal_id) = 8),
+    capture_before timestamptz,
+    advice_due timestamptz,
+    advice_tries integer not null default 0 check (advice_tries >= 0),
     version integer not null check (version > 0),
     created timestamptz not null,
     primary key (merchant_id, id),
-    unique (transaction_id, merchant_id),
-    unique (network, rrn),
+    unique (transaction_id, merchant_id, kind),
+    unique (network, rrn, kind),
     check ((reversal is null) = (reversal_reason is null)),
     check ((reversal is null) = (reversal_due is null)),
     check (status <> 'reversed' or reversal is not distinct from 'acknowledged'),
+    check (kind = 'authorization' or (
+        status in ('recorded', 'timeout', 'succeeded') and reversal is null
+        and capture_before is null
+    )),
+    check ((advice_due is not null) = (kind = 'capture' and status in ('recorded', 'timeout'))),
     foreign key (merchant_id, transaction_id) references transactions (merchant_id, id)
 ) with (fillfactor = 70)
 """
@@ -93,6 +109,7 @@ create index on attempts (network, stan)
     where status in ('recorded', 'timeout') or reversal in ('pending', 'overdue')
 """
 RECORDED = "create index on attempts using brin (created) with (autosummarize = on)"
+ADVICE_DUE = "create index on attempts (advice_due) where advice_due is not null"
 DUE = "create index on attempts (reversal_due) where reversal in ('pending', 'overdue')"
 
 
@@ -106,6 +123,7 @@ def upgrade() -> None:
         OPEN,
         DUE,
         RECORDED,
+        ADVICE_DUE,
         OUTBOX_DDL,
         *publication_ddl("paymesh_txn", ["outbox", "transactions", "attempts"]),
     ):

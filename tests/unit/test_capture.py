@@ -1,0 +1,143 @@
+"""Held funds as txn_svc captures and releases them: one of both, and a capture only succeeds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from chassis.networks import ReversalRule
+from tests.unit.test_transaction import a_transaction, an_attempt
+from txn_svc.domain import capture as rules
+from txn_svc.domain import resolution
+from txn_svc.domain.attempt import (
+    ATTEMPT_TRANSITIONS,
+    CAPTURE_TRANSITIONS,
+    Attempt,
+    AttemptEvent,
+    AttemptKind,
+    AttemptStatus,
+    Message,
+    Reversal,
+    ReversalReason,
+    event_type,
+)
+from txn_svc.domain.resolution import AttemptInUnexpectedState
+from txn_svc.domain.transaction import Outcome, Transaction, TransactionStatus, settle
+
+LAPSES = 1_000_000
+RULE = ReversalRule(repeat_s=(1, 2), then_every_s=60)
+ACKNOWLEDGED = Message("0230", is_sent=False, at=2, response_code="00")
+SENT = Message("0220", is_sent=True, at=1)
+HELD = replace(an_attempt(AttemptStatus.SUCCEEDED), capture_before=LAPSES)
+PAID: Transaction = replace(
+    a_transaction(TransactionStatus.SUCCEEDED), capture_before=LAPSES, amount_captured_minor=0
+)
+
+
+def a_capture(status: AttemptStatus = AttemptStatus.RECORDED, amount: int = 500) -> Attempt:
+    return replace(
+        an_attempt(status), kind=AttemptKind.CAPTURE, amount_minor=amount, advice_due=3.0
+    )
+
+
+def test_an_approval_of_a_hold_moves_no_money() -> None:
+    recorded = replace(an_attempt(), capture_before=LAPSES)
+    approved = Outcome(AttemptEvent.APPROVE, response_code="00")
+
+    held, _ = settle(a_transaction(), recorded, approved)
+    paid, _ = settle(a_transaction(), an_attempt(), approved)
+
+    assert (held.status, held.amount_captured_minor) == (TransactionStatus.SUCCEEDED, 0)
+    assert (held.amount_minor, held.capture_before) == (1099, LAPSES)
+    assert (paid.amount_captured_minor, paid.capture_before) == (1099, None)
+
+
+@pytest.mark.parametrize(("status", "event"), list(product(AttemptStatus, AttemptEvent)))
+def test_a_capture_moves_by_its_table_or_not_at_all(
+    status: AttemptStatus, event: AttemptEvent
+) -> None:
+    then = CAPTURE_TRANSITIONS.get((status, event))
+    capture = a_capture(status)
+
+    if event is AttemptEvent.APPROVE and then is not None:
+        transaction, moved = rules.acknowledge(PAID, capture, ACKNOWLEDGED)
+        assert (moved.status, moved.advice_due) == (then, None)
+        assert transaction.amount_captured_minor == 500
+    elif event is AttemptEvent.NO_ANSWER and then is not None:
+        moved = rules.repeat(capture, RULE, 10, SENT)
+        assert (moved.status, moved.advice_due, moved.advice_tries) == (then, 11, 1)
+    else:
+        assert then is None
+    assert then is None or then is status or ATTEMPT_TRANSITIONS[status, event] is then
+
+
+def test_nothing_fails_or_undoes_a_capture() -> None:
+    assert set(CAPTURE_TRANSITIONS.values()) == {AttemptStatus.TIMEOUT, AttemptStatus.SUCCEEDED}
+    assert not [event for was, event in CAPTURE_TRANSITIONS if was is AttemptStatus.SUCCEEDED]
+
+
+def test_an_acknowledgment_that_comes_twice_or_after_a_timeout_counts_once() -> None:
+    unknown = rules.repeat(a_capture(), RULE, 10, SENT)
+
+    transaction, done = rules.acknowledge(PAID, unknown, ACKNOWLEDGED)
+    again, noted = rules.acknowledge(transaction, done, ACKNOWLEDGED)
+    late = rules.repeat(done, RULE, 20, SENT)
+
+    assert event_type(unknown, done) == "attempt.resolved"
+    assert again is transaction
+    assert noted.status is late.status is AttemptStatus.SUCCEEDED
+    assert late.advice_due is None
+    assert event_type(done, noted) is event_type(done, late) is None
+
+
+def test_a_capture_is_repeated_after_the_network_s_pauses_and_then_slowly_for_ever() -> None:
+    capture, pauses = a_capture(), []
+    for _ in range(4):
+        capture = rules.repeat(capture, RULE, 10, SENT)
+        pauses.append((capture.advice_due or 0) - 10)
+
+    assert pauses == [1, 2, 60, 60]
+    assert [RULE.is_overdue(tries) for tries in (1, 2, 3)] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        *(
+            replace(an_attempt(status), capture_before=LAPSES)
+            for status in AttemptStatus
+            if status is not AttemptStatus.SUCCEEDED
+        ),
+        an_attempt(AttemptStatus.SUCCEEDED),
+        replace(HELD, reversal=Reversal(ReversalReason.CUSTOMER_CANCELLATION)),
+    ],
+    ids=lambda attempt: f"{attempt.status}-{attempt.capture_before}-{attempt.reversal is None}",
+)
+def test_only_what_is_held_is_captured_or_released(authorization: Attempt) -> None:
+    with pytest.raises(AttemptInUnexpectedState):
+        rules.check_capture(authorization, 1)
+    if authorization.reversal is None:
+        with pytest.raises(AttemptInUnexpectedState):
+            rules.begin_void(authorization, None)
+
+
+@pytest.mark.parametrize("amount", [0, 1100])
+def test_at_most_what_is_held_is_captured(amount: int) -> None:
+    with pytest.raises(AttemptInUnexpectedState):
+        rules.check_capture(HELD, amount)
+
+
+def test_held_funds_are_released_once_and_never_when_captured() -> None:
+    released = rules.begin_void(HELD, None)
+
+    assert released.reversal == Reversal(ReversalReason.CUSTOMER_CANCELLATION)
+    assert rules.begin_void(released, None) is released
+    with pytest.raises(AttemptInUnexpectedState):
+        rules.begin_void(HELD, a_capture())
+
+
+def test_reconciliation_does_nothing_about_a_capture() -> None:
+    with pytest.raises(AttemptInUnexpectedState):
+        resolution.expire(PAID, a_capture(), now=10_000, wish="resolved")
