@@ -22,6 +22,7 @@ MODE_NAMES = {number: name for name, number in mode_pb2.ModeEnum.Mode.items()}
 STATUS_NAMES = {
     number: name for name, number in attempt_pb2.AttemptStatusEnum.AttemptStatus.items()
 }
+KIND_NAMES = {number: name for name, number in attempt_pb2.AttemptKindEnum.AttemptKind.items()}
 REVERSAL_NAMES = {
     number: name for name, number in attempt_pb2.ReversalStatusEnum.ReversalStatus.items()
 }
@@ -79,4 +80,5 @@ def _attempt(event: attempt_event_pb2.AttemptEvent) -> Attempt:
         response_code=told.response_code if told.HasField("response_code") else None,
         approval_code=told.approval_code if told.HasField("approval_code") else None,
         network_trace_id=told.network_trace_id if told.HasField("network_trace_id") else None,
+        kind=KIND_NAMES[told.kind],
     )

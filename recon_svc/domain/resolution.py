@@ -29,9 +29,9 @@ UNANSWERED = frozenset({AttemptStatus.RECORDED, AttemptStatus.TIMEOUT})
 class Attempt:
     """An attempt as its last event told of it.
 
-    amount_minor: in minor units of `currency`. stan, rrn, transmitted_at: ISO 8583:1987 DE11, DE37,
-    DE7. reversal: "pending", "overdue", "acknowledged" or None. deadline, created: Unix seconds.
-    inquiries: how often the network was asked about it.
+    kind: "authorization" or "capture". amount_minor: in minor units of `currency`. stan, rrn,
+    transmitted_at: ISO 8583:1987 DE11, DE37, DE7. reversal: "pending", "overdue", "acknowledged" or
+    None. deadline, created: Unix seconds. inquiries: how often the network was asked about it.
     """
 
     id: AttemptId
@@ -54,6 +54,7 @@ class Attempt:
     approval_code: str | None = None
     network_trace_id: str | None = None
     inquiries: int = 0
+    kind: str = "authorization"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,10 @@ class Said(StrEnum):
 def resolve_after(attempt: Attempt) -> float | None:
     """Return when to do something about an attempt, Unix seconds; None when nothing is to be done.
 
-    A reversal on its way is txn_svc's to finish.
+    A reversal on its way is txn_svc's to finish, and so is a capture.
     """
+    if attempt.kind == "capture":
+        return None
     if attempt.status not in UNANSWERED or attempt.reversal is not None:
         return None
     if attempt.status is AttemptStatus.RECORDED:

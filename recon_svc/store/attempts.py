@@ -14,17 +14,17 @@ from recon_svc.domain.resolution import Attempt, AttemptStatus, resolve_after
 
 TAKE = """
 insert into attempts as a (merchant_id, id, mode, payment_intent_id, transaction_id, network,
-    status, reversal, amount_minor, currency, stan, rrn, transmitted_at, response_code,
+    kind, status, reversal, amount_minor, currency, stan, rrn, transmitted_at, response_code,
     approval_code, network_trace_id, deadline, created, version, resolve_after)
 select merchant_id, id, mode, payment_intent_id, transaction_id, network,
-    status, reversal, amount_minor, currency, stan, rrn, transmitted_at, response_code,
+    kind, status, reversal, amount_minor, currency, stan, rrn, transmitted_at, response_code,
     approval_code, network_trace_id, to_timestamp(deadline), to_timestamp(created), version,
     to_timestamp(resolve_after)
 from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(
     merchant_id text, id text, mode text, payment_intent_id text, transaction_id text,
-    network text, status text, reversal text, amount_minor integer, currency text, stan text,
-    rrn text, transmitted_at text, response_code text, approval_code text, network_trace_id text,
-    deadline double precision, created double precision, version integer,
+    network text, kind text, status text, reversal text, amount_minor integer, currency text,
+    stan text, rrn text, transmitted_at text, response_code text, approval_code text,
+    network_trace_id text, deadline double precision, created double precision, version integer,
     resolve_after double precision)
 on conflict (merchant_id, id) do update set
     status = excluded.status, reversal = excluded.reversal,
@@ -142,6 +142,7 @@ def _item(attempt: Attempt) -> dict[str, object]:
         "payment_intent_id": attempt.payment_intent_id,
         "transaction_id": attempt.transaction_id,
         "network": attempt.network,
+        "kind": attempt.kind,
         "status": attempt.status,
         "reversal": attempt.reversal,
         "amount_minor": attempt.amount_minor,
@@ -181,4 +182,5 @@ def _attempt(row: Any) -> Attempt:
         approval_code=row["approval_code"],
         network_trace_id=row["network_trace_id"],
         inquiries=row["inquiries"],
+        kind=row["kind"],
     )

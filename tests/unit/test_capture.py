@@ -7,7 +7,9 @@ from itertools import product
 
 import pytest
 
+from chassis.ids import AttemptId, MerchantId, PaymentIntentId, TransactionId
 from chassis.networks import ReversalRule
+from recon_svc.domain import resolution as recon
 from tests.unit.test_transaction import a_transaction, an_attempt
 from txn_svc.domain import capture as rules
 from txn_svc.domain import resolution
@@ -138,6 +140,27 @@ def test_held_funds_are_released_once_and_never_when_captured() -> None:
         rules.begin_void(HELD, a_capture())
 
 
-def test_reconciliation_does_nothing_about_a_capture() -> None:
+@pytest.mark.parametrize("status", list(recon.AttemptStatus))
+def test_reconciliation_does_nothing_about_a_capture(status: recon.AttemptStatus) -> None:
+    told = recon.Attempt(
+        id=AttemptId("att_1"),
+        merchant_id=MerchantId("mer_1"),
+        mode="test",
+        payment_intent_id=PaymentIntentId("pi_1"),
+        transaction_id=TransactionId("txn_1"),
+        network="visa_sim",
+        status=status,
+        amount_minor=500,
+        currency="usd",
+        stan="000001",
+        rrn="0" * 12,
+        transmitted_at="1124120000",
+        deadline=3,
+        created=1,
+        version=1,
+        kind="capture",
+    )
+
+    assert recon.resolve_after(told) is None
     with pytest.raises(AttemptInUnexpectedState):
         resolution.expire(PAID, a_capture(), now=10_000, wish="resolved")

@@ -19,6 +19,7 @@ create table attempts (
     payment_intent_id text collate "C" not null,
     transaction_id text collate "C" not null,
     network text not null,
+    kind text not null check (kind in ('authorization', 'capture')),
     status text not null check (
         status in ('recorded', 'succeeded', 'failed', 'timeout', 'reversed')
     ),
@@ -38,7 +39,8 @@ create table attempts (
     inquiries integer not null default 0 check (inquiries >= 0),
     claim_id uuid,
     primary key (merchant_id, id),
-    check (resolve_after is null or status in ('recorded', 'timeout'))
+    check (resolve_after is null or status in ('recorded', 'timeout')),
+    check (resolve_after is null or kind = 'authorization')
 ) with (fillfactor = 70)
 """
 
