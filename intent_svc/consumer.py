@@ -12,7 +12,7 @@ from paymesh.txn.v1 import transaction_pb2
 
 from chassis.consumer import PoisonRecord, Record
 from chassis.errors import DomainError, Kind
-from intent_svc.domain import Event
+from intent_svc.domain import Event, Outcome
 from intent_svc.handlers import IntentHandlers, Told
 from intent_svc.messages import failure_of
 
@@ -42,7 +42,7 @@ class AttemptConsumer:
         except DomainError as refused:
             if refused.kind is Kind.UNAVAILABLE:
                 raise
-            if told.outcome is Event.FAIL and refused.kind is Kind.WRONG_STATE:
+            if told.outcome.event is Event.FAIL and refused.kind is Kind.WRONG_STATE:
                 # Nothing was charged by a transaction that no longer holds the intent: old news.
                 LOG.info("stale outcome", extra={"transaction_id": told.transaction_id})
                 return
@@ -56,18 +56,22 @@ def _told(record: Record) -> Told | None:
     except DecodeError as broken:
         raise PoisonRecord("not an AttemptEvent") from broken
     transaction = event.transaction
+    is_hold = transaction.HasField("capture_before")
     if transaction.status == _STATUS.succeeded:
-        outcome = Event.SUCCEED
+        is_held = is_hold and not transaction.amount_captured_in_cents
+        became = Event.AUTHORIZE if is_held else Event.SUCCEED
     elif transaction.status == _STATUS.failed:
-        outcome = Event.FAIL
+        became = Event.FAIL
     else:
         return None
-    is_paid = outcome is Event.SUCCEED
     return Told(
         merchant_id=event.merchant_id,
         intent_id=transaction.payment_intent_id,
         transaction_id=transaction.id,
-        outcome=outcome,
-        amount_captured_minor=transaction.amount_in_cents if is_paid else 0,
-        failure=failure_of(transaction.failure) if transaction.HasField("failure") else None,
+        outcome=Outcome(
+            became,
+            transaction.amount_captured_in_cents,
+            failure_of(transaction.failure) if transaction.HasField("failure") else None,
+            transaction.capture_before if became is Event.AUTHORIZE else None,
+        ),
     )

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from chassis.clock import Clock
-from chassis.errors import ResourceMissing
+from chassis.errors import DomainError, IdempotencyKeyInUse, Kind, ResourceMissing
 from chassis.idempotency import Keyed
 from chassis.identity import Caller
 from chassis.ids import MerchantId, PaymentIntentId, TransactionId, is_id, new_id
 from chassis.paging import ANY_TIME, Page, Period
 from intent_svc import domain
+from intent_svc.clients import AuthorizationClient
 from intent_svc.domain import (
-    CaptureMethodNotSupported,
+    CaptureMethod,
+    Duty,
     IntentInUnexpectedState,
+    Outcome,
     PaymentIntent,
     Status,
 )
+from intent_svc.messages import payment_intent_message
+from intent_svc.store.due import DueStore
 from intent_svc.store.intents import IntentStore
-from intent_svc.store.items import Answer, Change, Changed, Creation
+from intent_svc.store.items import Answer, Change, Changed, Creation, Key
+from intent_svc.store.keys import LateAnswer
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +48,25 @@ class Wish:
 class IntentHandlers:
     """The use cases of payment intents."""
 
-    def __init__(self, store: IntentStore, clock: Clock, request_key: bytes) -> None:
+    def __init__(
+        self,
+        store: IntentStore,
+        due: DueStore,
+        authorizations: AuthorizationClient,
+        clock: Clock,
+        request_key: bytes,
+    ) -> None:
         self._store = store
+        self._due = due
+        self._authorizations = authorizations
         self._clock = clock
         self._request_key = request_key
+        self._capturing: set[Key] = set()
 
     async def create(self, caller: Caller, wish: Wish, keyed: Keyed | None) -> Answer:
         """Create an intent, or return the first answer that the key got."""
         amount_minor = domain.check_amount(wish.amount_minor)
         currency = domain.check_currency(wish.currency)
-        if wish.is_manual_capture:
-            raise CaptureMethodNotSupported
         intent = PaymentIntent(
             id=PaymentIntentId(new_id("pi", caller.merchant_id)),
             merchant_id=caller.merchant_id,
@@ -58,7 +75,10 @@ class IntentHandlers:
             currency=currency,
             description=domain.check_description(wish.description),
             metadata=domain.check_metadata(wish.metadata),
-            created=int(self._clock.now().timestamp()),
+            created=int(self._now()),
+            capture_method=CaptureMethod.MANUAL
+            if wish.is_manual_capture
+            else CaptureMethod.AUTOMATIC,
         )
         return await self._store.creations.submit(Creation(intent, keyed))
 
@@ -92,25 +112,59 @@ class IntentHandlers:
         return await self._store.page(caller, page, status, created)
 
     async def cancel(self, caller: Caller, intent_id: str, keyed: Keyed | None) -> Changed:
-        """Give a payment up."""
-        if not is_id("pi", intent_id):
-            raise ResourceMissing("No such payment intent.", param="paymentIntentId")
-        return await self._store.changes.submit(
-            Change(
-                caller.merchant_id,
-                PaymentIntentId(intent_id),
-                caller.mode,
-                domain.cancel,
-                keyed,
-            )
-        )
+        """Give a payment up; the release of what is held is written down and follows."""
+        decide = partial(domain.cancel, now=self._now())
+        changed = await self._store.changes.submit(_wished(caller, intent_id, decide, keyed))
+        if changed.replay is None and changed.intent.due is not None:
+            await self._hand_over(changed.intent)
+        return changed
 
-    async def capture(self, caller: Caller, intent_id: str) -> PaymentIntent:
-        """Refuse: without manual capture no intent is ever authorized."""
-        intent = await self.get(caller, intent_id)
-        if intent.status is not Status.AUTHORIZED:
-            raise IntentInUnexpectedState(intent.status, "captured")
-        raise CaptureMethodNotSupported
+    async def capture(
+        self, caller: Caller, intent_id: str, amount_minor: int | None, keyed: Keyed | None
+    ) -> Answer:
+        """Collect authorized funds, and wait for the card network's answer.
+
+        The key is written with the wish and answered when the outcome is known or takes too long.
+        If this process dies in between, a repeated call goes on once nobody can be waiting any
+        more; where two do, the answer that is written first is that of both.
+        """
+        amount_minor = domain.check_amount_to_capture(amount_minor)
+        decide = partial(domain.begin_capture, amount_minor=amount_minor, now=self._now())
+        wish = _wished(caller, intent_id, decide, keyed, is_answered_later=True)
+        if keyed is None:
+            changed = await self._store.changes.submit(wish)
+            return Answer(await self._captured(caller, changed), is_replay=False)
+        key = (caller.merchant_id, caller.mode, keyed.key)
+        if key in self._capturing:
+            raise IdempotencyKeyInUse
+        self._capturing.add(key)
+        try:
+            changed = await self._store.changes.submit(wish)
+            if changed.replay is not None:
+                return Answer(changed.replay, is_replay=True)
+            response = await self._captured(caller, changed)
+            late = LateAnswer(caller.merchant_id, caller.mode, keyed.key, response)
+            return Answer(await self._store.keys.answers.submit(late), is_replay=False)
+        finally:
+            self._capturing.discard(key)
+
+    async def claim_due(self, limit: int) -> Sequence[PaymentIntent]:
+        """Return intents about which something is to be done, for this process to do."""
+        return await self._due.claim(limit)
+
+    async def do_due(self, intent: PaymentIntent) -> None:
+        """Do what a claimed intent is due for. What fails comes back when its lease is over."""
+        now = self._now()
+        duty = domain.duty(intent, now)
+        try:
+            if duty is Duty.TELL_EXPIRING:
+                await self._change(intent, domain.tell_expiring)
+                return
+            if duty is Duty.EXPIRE:
+                intent = await self._change(intent, partial(domain.cancel, now=now))
+        except IntentInUnexpectedState:
+            return  # the merchant came first
+        await self._hand_over(intent)
 
     async def begin_processing(
         self, merchant_id: str, mode: str, intent_id: str, transaction_id: str
@@ -133,17 +187,75 @@ class IntentHandlers:
                 MerchantId(told.merchant_id),
                 PaymentIntentId(told.intent_id),
                 None,
-                lambda intent: domain.apply_outcome(
-                    intent,
-                    TransactionId(told.transaction_id),
-                    told.outcome,
-                    amount_captured_minor=told.amount_captured_minor,
-                    failure=told.failure,
+                partial(
+                    domain.apply_outcome,
+                    transaction_id=TransactionId(told.transaction_id),
+                    outcome=told.outcome,
+                    now=self._now(),
                 ),
                 consumed_id=consumed_id,
             )
         )
         return changed.intent
+
+    async def _captured(self, caller: Caller, changed: Changed) -> bytes:
+        """Have funds captured; return the intent as it then stands, as the answer has it."""
+        intent = changed.intent
+        if changed.is_begun:  # what was read may be older than the key
+            intent = await self.get(caller, intent.id)
+        if intent.status is Status.CAPTURING:
+            waited_until = await self._hand_over(intent)
+            if changed.is_begun and self._now() <= waited_until:
+                raise IdempotencyKeyInUse
+            intent = await self.get(caller, intent.id)
+        return payment_intent_message(intent).SerializeToString(deterministic=True)
+
+    async def _hand_over(self, intent: PaymentIntent) -> int:
+        """Have txn_svc capture or release what is held; what fails now is due again.
+
+        Returns until when another call waits for the capture, Unix seconds, or 0.
+        """
+        waited_until = 0
+        try:
+            if intent.status is Status.CAPTURING:
+                waited_until = await self._authorizations.capture(intent)
+            else:
+                await self._authorizations.void(intent)
+            await self._due.handed_over.submit(intent)
+        except DomainError as refused:
+            level = logging.INFO if refused.kind is Kind.UNAVAILABLE else logging.ERROR
+            about = {"payment_intent_id": intent.id, "reason": refused.reason}
+            LOG.log(level, "not handed over", extra=about)
+        return waited_until
+
+    async def _change(
+        self, intent: PaymentIntent, decide: Callable[[PaymentIntent], PaymentIntent]
+    ) -> PaymentIntent:
+        change = Change(intent.merchant_id, intent.id, None, decide)
+        return (await self._store.changes.submit(change)).intent
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+
+def _wished(
+    caller: Caller,
+    intent_id: str,
+    decide: Callable[[PaymentIntent], PaymentIntent],
+    keyed: Keyed | None,
+    *,
+    is_answered_later: bool = False,
+) -> Change:
+    if not is_id("pi", intent_id):
+        raise ResourceMissing("No such payment intent.", param="paymentIntentId")
+    return Change(
+        caller.merchant_id,
+        PaymentIntentId(intent_id),
+        caller.mode,
+        decide,
+        keyed,
+        is_answered_later=is_answered_later,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +265,4 @@ class Told:
     merchant_id: str
     intent_id: str
     transaction_id: str
-    outcome: domain.Event
-    amount_captured_minor: int = 0
-    failure: domain.Failure | None = None
+    outcome: Outcome

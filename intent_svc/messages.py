@@ -5,7 +5,7 @@ from __future__ import annotations
 from paymesh.events.v1 import payment_intent_event_pb2
 from paymesh.intent.v1 import failure_pb2, payment_intent_pb2
 
-from intent_svc.domain import Failure, PaymentIntent
+from intent_svc.domain import PUBLIC_NAMES, Failure, PaymentIntent
 
 
 def payment_intent_message(
@@ -16,8 +16,8 @@ def payment_intent_message(
         id=intent.id,
         amount_in_cents=intent.amount_minor,
         currency=intent.currency,
-        status=str(intent.status),
-        capture_method=payment_intent_pb2.CaptureMethodEnum.automatic,
+        status=PUBLIC_NAMES[intent.status],
+        capture_method=str(intent.capture_method),
         description=intent.description,
         metadata=intent.metadata,
         amount_captured_in_cents=intent.amount_captured_minor,
@@ -25,6 +25,7 @@ def payment_intent_message(
         client_secret=client_secret,
         created=intent.created,
         mode=intent.mode,
+        capture_before=intent.capture_before,
     )
     if intent.last_failure is not None:
         message.last_failure.CopyFrom(_failure_message(intent.last_failure))
@@ -32,12 +33,12 @@ def payment_intent_message(
 
 
 def payment_intent_event(
-    intent: PaymentIntent, event_id: str, created: int
+    intent: PaymentIntent, type_: str, event_id: str, created: int
 ) -> payment_intent_event_pb2.PaymentIntentEvent:
     """Return the event that tells of the intent's last change."""
     return payment_intent_event_pb2.PaymentIntentEvent(
         id=event_id,
-        type=f"payment.{intent.status}",
+        type=type_,
         created=created,
         version=intent.version,
         merchant_id=intent.merchant_id,

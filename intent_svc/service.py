@@ -23,7 +23,7 @@ from chassis.errors import DomainError, ParameterInvalid, ServiceUnavailable
 from chassis.idempotency import keyed_of, mark_replayed
 from chassis.identity import Context, current_caller
 from chassis.paging import page_of, period_of
-from intent_svc.domain import Event, PaymentIntent, Status
+from intent_svc.domain import Event, Outcome, PaymentIntent, Status
 from intent_svc.handlers import IntentHandlers, Told, Wish
 from intent_svc.messages import failure_of, payment_intent_message
 
@@ -105,8 +105,16 @@ class PaymentIntentService(payment_intent_service_pb2_grpc.PaymentIntentServiceS
         self, request: payment_intent_service_pb2.CapturePaymentIntentRequest, context: Context
     ) -> payment_intent_pb2.PaymentIntent:
         """Collect authorized funds."""
-        intent = await self._handlers.capture(current_caller(), request.payment_intent_id)
-        return payment_intent_message(intent)
+        has_amount = request.HasField("amount_to_capture_in_cents")
+        answer = await self._handlers.capture(
+            current_caller(),
+            request.payment_intent_id,
+            request.amount_to_capture_in_cents if has_amount else None,
+            keyed_of(context, "CapturePaymentIntent", request),
+        )
+        if answer.is_replay:
+            await mark_replayed(context)
+        return payment_intent_pb2.PaymentIntent.FromString(answer.response)
 
 
 class PaymentIntentLifecycleService(lifecycle_grpc.PaymentIntentLifecycleServiceServicer):
@@ -169,17 +177,20 @@ class PaymentIntentLifecycleService(lifecycle_grpc.PaymentIntentLifecycleService
         )
 
     async def _apply(self, item: lifecycle_pb2.ApplyOutcomeItem) -> PaymentIntent:
-        outcome = OUTCOME_EVENTS.get(item.outcome)
-        if outcome is None:
+        event = OUTCOME_EVENTS.get(item.outcome)
+        if event is None:
             raise ParameterInvalid("An outcome must be certain.", param="outcome")
         return await self._handlers.apply_outcome(
             Told(
                 item.merchant_id,
                 item.payment_intent_id,
                 item.transaction_id,
-                outcome,
-                item.amount_captured_in_cents,
-                failure_of(item.failure) if item.HasField("failure") else None,
+                Outcome(
+                    event,
+                    item.amount_captured_in_cents,
+                    failure_of(item.failure) if item.HasField("failure") else None,
+                    item.capture_before or None,
+                ),
             )
         )
 
@@ -188,7 +199,7 @@ def _terms(intent: PaymentIntent) -> lifecycle_pb2.ChargeTerms:
     return lifecycle_pb2.ChargeTerms(
         amount_in_cents=intent.amount_minor,
         currency=intent.currency,
-        capture_method=payment_intent_pb2.CaptureMethodEnum.automatic,
+        capture_method=str(intent.capture_method),
     )
 
 

@@ -15,6 +15,7 @@ payment_intents = sa.Table(
     sa.Column("mode", sa.Text, nullable=False),
     sa.Column("amount_minor", sa.Integer, nullable=False),
     sa.Column("currency", sa.Text, nullable=False),
+    sa.Column("capture_method", sa.Text, nullable=False),
     sa.Column("description", sa.Text),
     sa.Column("metadata", JSONB, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
@@ -23,6 +24,10 @@ payment_intents = sa.Table(
     sa.Column("failure_code", sa.Text),
     sa.Column("failure_decline_code", sa.Text),
     sa.Column("failure_message", sa.Text),
+    sa.Column("amount_to_capture_minor", sa.Integer),
+    sa.Column("capture_before", sa.DateTime(timezone=True)),
+    sa.Column("is_expiring", sa.Boolean, nullable=False),
+    sa.Column("due", sa.DateTime(timezone=True)),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("created", sa.DateTime(timezone=True), nullable=False),
 )

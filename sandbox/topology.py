@@ -176,7 +176,10 @@ class Topology:
                 "JWT_KEY_FILE": tls / "jwt.key",
                 "JWT_KEY_ID": certificates.KEY_ID,
             },
-            "intent": {"REQUEST_KEY_FILE": tls / "request.key"},
+            "intent": {
+                "REQUEST_KEY_FILE": tls / "request.key",
+                "TXN_ADDRESS": self.address("txn"),
+            },
             "txn": {
                 "REQUEST_KEY_FILE": tls / "request.key",
                 "INTENT_ADDRESS": self.address("intent"),

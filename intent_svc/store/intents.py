@@ -7,7 +7,7 @@ only if the row still has that `version`, together with its event and its idempo
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeGuard
 
 import sqlalchemy as sa
@@ -26,11 +26,12 @@ from chassis.errors import (
 from chassis.idempotency import Keyed
 from chassis.identity import Caller
 from chassis.paging import Page, Period
-from intent_svc.domain import PaymentIntent, Status
+from intent_svc.domain import PUBLIC_NAMES, PaymentIntent, Status
 from intent_svc.messages import payment_intent_message
 from intent_svc.store.items import Answer, Change, Changed, Creation, Key, Owned
+from intent_svc.store.keys import KeyStore, Used
 from intent_svc.store.rows import changed_row, intent_of, new_row
-from intent_svc.store.statements import CHANGE, CREATE, READ, READ_KEYS
+from intent_svc.store.statements import CHANGE, CREATE, READ
 from intent_svc.tables import payment_intents
 
 REMEMBERED_MAX = 20_000
@@ -38,8 +39,6 @@ REMEMBERED_MAX = 20_000
 # A round settles a change of each intent, unless what is remembered of it is out of date or another
 # process moves it just then. So rounds settle nothing for long only where others do nothing else.
 IDLE_ROUNDS_MAX = 8
-
-Used = dict[Key, tuple[bytes, bytes]]  # what keys were used for: request hash and response
 
 
 class IntentStore:
@@ -52,10 +51,11 @@ class IntentStore:
         self.creations: Coalescer[Creation, Answer] = Coalescer("intent.create", self._create)
         self.changes: Coalescer[Change, Changed] = Coalescer("intent.change", self._change)
         self.reads: Coalescer[Owned, PaymentIntent] = Coalescer("intent.read", self._read)
+        self.keys = KeyStore(database)
 
     async def close(self) -> None:
         """Finish what was begun."""
-        for coalescer in (self.creations, self.changes, self.reads):
+        for coalescer in (self.creations, self.changes, self.reads, self.keys.answers):
             await coalescer.close()
 
     async def page(
@@ -69,7 +69,7 @@ class IntentStore:
             *created.holds(table.created),
         )
         if status is not None:
-            query = query.where(table.status == status)
+            query = query.where(table.status.in_(_shown_as(status)))
         rows, has_more = page.cut(await self._database.select(page.of(query, table.id)))
         return [intent_of(row) for row in rows], has_more
 
@@ -93,7 +93,7 @@ class IntentStore:
             CREATE, [new_row(items[n], answers[n]) for n in chosen]
         )
         fresh = {row["id"] for row in rows}
-        used = await self._used_keys(
+        used = await self.keys.find(
             [_key(item.intent, item.keyed) for item in items if _is_used(item, fresh)]
         )
         for item in items:
@@ -103,18 +103,6 @@ class IntentStore:
             _replayed(item, used) if _is_used(item, fresh) else Answer(answer, is_replay=False)
             for item, answer in zip(items, answers, strict=True)
         ]
-
-    async def _used_keys(self, keys: Sequence[Key]) -> Used:
-        if not keys:
-            return {}
-        rows = await self._database.run_batch(
-            READ_KEYS,
-            [{"merchant_id": owner, "mode": mode, "key": key} for owner, mode, key in set(keys)],
-        )
-        return {
-            (row["merchant_id"], row["mode"], row["key"]): (row["request_hash"], row["response"])
-            for row in rows
-        }
 
     async def _read(self, items: Sequence[Owned]) -> list[PaymentIntent | DomainError]:
         found = await self._found(items)
@@ -149,15 +137,16 @@ class IntentStore:
 
         A write finds out whether what is remembered is still true. Any other verdict needs the row.
         """
-        used = await self._used_keys(
+        to_read = {i.owned for i in items.values() if i.owned not in self._remembered}
+        found = await self._found(to_read) if to_read else {}
+        # After the rows: who sees what a call has done to an intent sees that call's key too.
+        used = await self.keys.find(
             [
                 (item.merchant_id, item.mode or "", item.keyed.key)
                 for item in items.values()
                 if item.keyed is not None
             ]
         )
-        to_read = {i.owned for i in items.values() if i.owned not in self._remembered}
-        found = await self._found(to_read) if to_read else {}
         verdicts: dict[int, Changed | DomainError] = {}
         writes: dict[str, tuple[int, PaymentIntent]] = {}
         rows: list[dict[str, object]] = []
@@ -193,6 +182,7 @@ def _is_write(
     return (
         isinstance(verdict, Changed)
         and verdict.replay is None
+        and not verdict.is_begun
         and (verdict.intent is not was or item.keyed is not None)
     )
 
@@ -200,15 +190,16 @@ def _is_write(
 def _decided(
     item: Change,
     was: PaymentIntent | None,
-    used: Used,
+    used: Mapping[Key, Used],
 ) -> Changed | DomainError:
     if was is None or item.mode not in {None, was.mode}:
         return _missing()
     if item.keyed is not None:
         earlier = used.get((item.merchant_id, was.mode, item.keyed.key))
         if earlier is not None:
-            same = earlier[0] == item.keyed.request_hash
-            return Changed(was, replay=earlier[1]) if same else IdempotencyKeyReused()
+            if earlier.request_hash != item.keyed.request_hash:
+                return IdempotencyKeyReused()
+            return Changed(was, earlier.response, is_begun=earlier.response is None)
     try:
         return Changed(item.decide(was))
     except DomainError as refused:
@@ -223,14 +214,18 @@ def _is_used(item: Creation, fresh: set[str]) -> bool:
     return item.keyed is not None and item.intent.id not in fresh
 
 
-def _replayed(item: Creation, used: Used) -> Answer | DomainError:
+def _replayed(item: Creation, used: Mapping[Key, Used]) -> Answer | DomainError:
     found = used.get(_key(item.intent, item.keyed))
     if found is None or item.keyed is None:  # committed by another process after our snapshot
         return IdempotencyKeyInUse()
-    request_hash, response = found
-    if request_hash != item.keyed.request_hash:
+    if found.request_hash != item.keyed.request_hash or found.response is None:
         return IdempotencyKeyReused()
-    return Answer(response, is_replay=True)
+    return Answer(found.response, is_replay=True)
+
+
+def _shown_as(shown: Status) -> list[Status]:
+    """Return the statuses that merchants see as this one."""
+    return [status for status in Status if PUBLIC_NAMES[status] == shown]
 
 
 def _missing() -> ResourceMissing:

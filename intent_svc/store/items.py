@@ -38,6 +38,7 @@ class Change:
     mode: None for callers who act for the mesh. decide: returns the intent as it shall be, or the
     same one, or raises what the caller gets; it may be called again on a newer intent.
     consumed_id: the id of the event that asks, which is noted with the change.
+    is_answered_later: the key's answer is not this change and follows by `KeyStore.answers`.
     traceparent: the span that asks.
     """
 
@@ -47,6 +48,7 @@ class Change:
     decide: Callable[[PaymentIntent], PaymentIntent]
     keyed: Keyed | None = None
     consumed_id: str | None = None
+    is_answered_later: bool = False
     traceparent: str | None = field(default_factory=spans.traceparent)
 
     @property
@@ -57,7 +59,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """An intent as it stands after a change; `replay` is the first answer of a used key."""
+    """An intent as it stands after a change; `replay` is the first answer of a used key.
+
+    is_begun: the key was used for the same and has no answer yet.
+    """
 
     intent: PaymentIntent
     replay: bytes | None = None
+    is_begun: bool = False

@@ -7,7 +7,7 @@ from datetime import datetime
 from chassis.database import Row
 from chassis.idempotency import Keyed
 from chassis.ids import new_id
-from intent_svc.domain import Failure, PaymentIntent, Status
+from intent_svc.domain import CaptureMethod, Failure, PaymentIntent, Status, event_type
 from intent_svc.messages import payment_intent_event, payment_intent_message
 from intent_svc.store.items import Change, Creation
 
@@ -21,10 +21,11 @@ def new_row(item: Creation, answer: bytes) -> dict[str, object]:
         "mode": intent.mode,
         "amount_minor": intent.amount_minor,
         "currency": intent.currency,
+        "capture_method": intent.capture_method,
         "description": intent.description,
         "metadata": dict(intent.metadata),
         "created": intent.created,
-        **_event_columns(intent, intent.created, item.traceparent),
+        **_event_columns(intent, "payment.created", intent.created, item.traceparent),
         **_key_columns(item.keyed, answer),
     }
 
@@ -34,7 +35,11 @@ def changed_row(
 ) -> dict[str, object]:
     """Return an item of CHANGE, without an event where the intent stays as it was."""
     failure = intent.last_failure or Failure("", "")
-    is_moved = intent is not was
+    event: dict[str, object] = {}
+    if intent is not was:
+        type_, created = event_type(was, intent), int(now.timestamp())
+        event = _event_columns(intent, type_, created, item.traceparent)
+    answer = payment_intent_message(intent).SerializeToString(deterministic=True)
     return {
         "merchant_id": intent.merchant_id,
         "id": intent.id,
@@ -47,11 +52,13 @@ def changed_row(
         "failure_code": failure.code or None,
         "failure_decline_code": failure.decline_code,
         "failure_message": failure.message or None,
+        "amount_to_capture_minor": intent.amount_to_capture_minor,
+        "capture_before": intent.capture_before,
+        "is_expiring": intent.is_expiring,
+        "due": intent.due,
         "consumed_id": item.consumed_id,
-        **(_event_columns(intent, int(now.timestamp()), item.traceparent) if is_moved else {}),
-        **_key_columns(
-            item.keyed, payment_intent_message(intent).SerializeToString(deterministic=True)
-        ),
+        **event,
+        **_key_columns(item.keyed, None if item.is_answered_later else answer),
     }
 
 
@@ -60,6 +67,7 @@ def intent_of(row: Row) -> PaymentIntent:
     failure = None
     if row["failure_code"] is not None:
         failure = Failure(row["failure_code"], row["failure_message"], row["failure_decline_code"])
+    capture_before, due = row["capture_before"], row["due"]
     return PaymentIntent(
         id=row["id"],
         merchant_id=row["merchant_id"],
@@ -74,18 +82,28 @@ def intent_of(row: Row) -> PaymentIntent:
         latest_transaction_id=row["latest_transaction_id"],
         last_failure=failure,
         version=row["version"],
+        capture_method=CaptureMethod(row["capture_method"]),
+        amount_to_capture_minor=row["amount_to_capture_minor"],
+        capture_before=int(capture_before.timestamp()) if capture_before is not None else None,
+        is_expiring=row["is_expiring"],
+        due=due.timestamp() if due is not None else None,
     )
 
 
 def _event_columns(
-    intent: PaymentIntent, created: int, traceparent: str | None
+    intent: PaymentIntent, type_: str, created: int, traceparent: str | None
 ) -> dict[str, object]:
     event_id = new_id("evt", intent.merchant_id)
-    event = payment_intent_event(intent, event_id, created)
-    return {"event_id": event_id, "event": event.SerializeToString(), "traceparent": traceparent}
+    event = payment_intent_event(intent, type_, event_id, created)
+    return {
+        "event_id": event_id,
+        "event_type": type_,
+        "event": event.SerializeToString(),
+        "traceparent": traceparent,
+    }
 
 
-def _key_columns(keyed: Keyed | None, response: bytes) -> dict[str, object]:
+def _key_columns(keyed: Keyed | None, response: bytes | None) -> dict[str, object]:
     if keyed is None:
         return {}
     return {"key": keyed.key, "request_hash": keyed.request_hash, "response": response}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import grpc
 from paymesh.events.v1 import payment_intent_event_pb2
 from paymesh.intent.v1 import payment_intent_pb2
 
@@ -11,14 +12,18 @@ from chassis.database import Database, Row
 from chassis.idempotency import Keyed
 from chassis.identity import Caller, Mode
 from chassis.ids import MerchantId, PaymentIntentId, TransactionId, new_id, new_merchant_id
-from intent_svc.domain import Event, Failure, PaymentIntent, Status
+from intent_svc.clients import AuthorizationClient
+from intent_svc.domain import Event, Failure, Outcome, PaymentIntent, Status
 from intent_svc.handlers import IntentHandlers, Told, Wish
+from intent_svc.store.due import DueStore
 from intent_svc.store.intents import IntentStore
 from intent_svc.store.items import Answer
 from intent_svc.store.statements import CHANGE
 from tests.fakes import FakeClock
 
 AMOUNT_MINOR = 1099
+HOLD_S = 7 * 86_400
+NOWHERE = "127.0.0.1:1"
 DECLINED = Failure("card_declined", "The card was declined.", "do_not_honor")
 HOLD_INTENT = "update payment_intents set version = version where id = :id"
 HOLD_KEY = """
@@ -34,12 +39,24 @@ REQUEST_KEY = b"k" * 32
 
 
 class IntentProcess:
-    """One process of intent_svc: connections, a store and handlers of its own on a database."""
+    """One process of intent_svc: connections, a store and handlers of its own on a database.
 
-    def __init__(self, database: Database, clock: FakeClock) -> None:
+    txn: the way to txn_svc, which without one is away.
+    """
+
+    def __init__(
+        self, database: Database, clock: FakeClock, txn: grpc.aio.Channel | None = None
+    ) -> None:
         self.database = database
+        self.clock = clock
         self.store = IntentStore(database, clock)
-        self.handlers = IntentHandlers(self.store, clock, REQUEST_KEY)
+        self.handlers = IntentHandlers(
+            self.store,
+            DueStore(database, clock),
+            AuthorizationClient(txn or grpc.aio.insecure_channel(NOWHERE)),
+            clock,
+            REQUEST_KEY,
+        )
 
     async def begin(self, intent: PaymentIntent, transaction_id: str) -> PaymentIntent:
         """Give the intent to a transaction."""
@@ -48,10 +65,16 @@ class IntentProcess:
         )
 
     async def intent(
-        self, caller: Caller, status: Status = Status.CREATED, holder: str | None = None
+        self,
+        caller: Caller,
+        status: Status = Status.CREATED,
+        holder: str | None = None,
+        *,
+        is_manual: bool = False,
     ) -> PaymentIntent:
         """Return a stored intent that came to this status in the ordinary way."""
-        answer = await self.handlers.create(caller, a_wish(), None)
+        is_manual = is_manual or status in {Status.AUTHORIZED, Status.CAPTURING}
+        answer = await self.handlers.create(caller, a_wish(is_manual=is_manual), None)
         intent = await self.handlers.get(caller, answered(answer).id)
         if status is Status.CREATED:
             return intent
@@ -63,10 +86,15 @@ class IntentProcess:
             return processing
         event = {
             Status.AUTHORIZED: Event.AUTHORIZE,
+            Status.CAPTURING: Event.AUTHORIZE,
             Status.SUCCEEDED: Event.SUCCEED,
             Status.FAILED: Event.FAIL,
         }[status]
-        return await self.handlers.apply_outcome(a_told(intent, holder, event))
+        told = await self.handlers.apply_outcome(a_told(intent, holder, event))
+        if status is Status.CAPTURING:
+            await self.handlers.capture(caller, intent.id, None, None)
+            return await self.handlers.get(caller, intent.id)
+        return told
 
     async def history(self, intent_id: str) -> list[tuple[int, str]]:
         """Return version and type of the intent's events, in the order of their versions."""
@@ -119,8 +147,10 @@ def a_caller(mode: Mode = "test", merchant_id: MerchantId | None = None) -> Call
     return Caller(merchant_id or new_merchant_id(), mode, "req-1")
 
 
-def a_wish(amount_minor: int = AMOUNT_MINOR, description: str | None = None) -> Wish:
-    return Wish(amount_minor, "usd", description, {"order": "6735"}, is_manual_capture=False)
+def a_wish(
+    amount_minor: int = AMOUNT_MINOR, description: str | None = None, *, is_manual: bool = False
+) -> Wish:
+    return Wish(amount_minor, "usd", description, {"order": "6735"}, is_manual_capture=is_manual)
 
 
 def an_intent(caller: Caller, currency: str = "usd", created: int = 1_772_366_400) -> PaymentIntent:
@@ -151,9 +181,12 @@ def a_told(
         intent.merchant_id,
         intent.id,
         transaction_id,
-        outcome,
-        amount_captured_minor=amount_minor if outcome is Event.SUCCEED else 0,
-        failure=DECLINED if outcome is Event.FAIL else None,
+        Outcome(
+            outcome,
+            amount_captured_minor=amount_minor if outcome is Event.SUCCEED else 0,
+            failure=DECLINED if outcome is Event.FAIL else None,
+            capture_before=intent.created + HOLD_S if outcome is Event.AUTHORIZE else None,
+        ),
     )
 
 

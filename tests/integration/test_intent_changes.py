@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 import pytest
@@ -94,7 +95,8 @@ async def test_an_outcome_told_twice_is_written_once(
     status: Status,
 ) -> None:
     holder = a_transaction_id(caller)
-    intent = await process.intent(caller, Status.PROCESSING, holder)
+    is_manual = event is Event.AUTHORIZE
+    intent = await process.intent(caller, Status.PROCESSING, holder, is_manual=is_manual)
 
     told = await race(
         process.database,
@@ -293,7 +295,12 @@ async def test_a_bad_change_with_a_key_fails_alone_and_uses_no_key(
     process: IntentProcess, caller: Caller
 ) -> None:
     intents = [await process.intent(caller) for _ in range(3)]
-    decisions = [domain.cancel, lambda intent: replace(intent, version=0), domain.cancel]
+    cancel = partial(domain.cancel, now=0)
+    decisions: list[Callable[[PaymentIntent], PaymentIntent]] = [
+        cancel,
+        lambda intent: replace(intent, version=0),
+        cancel,
+    ]
 
     results = await asyncio.gather(
         *(

@@ -12,9 +12,11 @@ from intent_svc import domain
 from intent_svc.domain import (
     OUTCOMES,
     TRANSITIONS,
+    CaptureMethod,
     Event,
     Failure,
     IntentInUnexpectedState,
+    Outcome,
     PaymentIntent,
     Status,
 )
@@ -22,6 +24,8 @@ from intent_svc.domain import (
 HOLDER = TransactionId("txn_holder")
 OTHER = TransactionId("txn_other")
 DECLINED = Failure("card_declined", "The card was declined.", "do_not_honor")
+HELD = frozenset({Status.AUTHORIZED, Status.CAPTURING})
+NOW, LAPSES = 1_000, 1_000_000
 
 
 def an_intent(status: Status = Status.CREATED) -> PaymentIntent:
@@ -34,6 +38,9 @@ def an_intent(status: Status = Status.CREATED) -> PaymentIntent:
         created=1,
         status=status,
         latest_transaction_id=None if status is Status.CREATED else HOLDER,
+        capture_method=CaptureMethod.MANUAL if status in HELD else CaptureMethod.AUTOMATIC,
+        amount_to_capture_minor=500 if status is Status.CAPTURING else None,
+        capture_before=LAPSES if status in HELD else None,
         last_failure=DECLINED if status is Status.FAILED else None,
         version=3,
     )
@@ -43,17 +50,19 @@ def _happens(intent: PaymentIntent, event: Event) -> PaymentIntent:
     if event is Event.BEGIN:
         return domain.begin_processing(intent, OTHER)
     if event is Event.CANCEL:
-        return domain.cancel(intent)
-    return domain.apply_outcome(intent, HOLDER, event, amount_captured_minor=1099)
+        return domain.cancel(intent, NOW)
+    if event is Event.CAPTURE:
+        return domain.begin_capture(intent, None, NOW)
+    return domain.apply_outcome(intent, HOLDER, Outcome(event), NOW)
 
 
 @pytest.mark.parametrize(("status", "event"), list(product(Status, Event)))
 def test_every_state_takes_an_event_or_refuses_it(status: Status, event: Event) -> None:
     intent = an_intent(status)
-    is_repeated = status is OUTCOMES.get(event) or (status, event) == (
-        Status.CANCELED,
-        Event.CANCEL,
-    )
+    is_repeated = status is OUTCOMES.get(event) or (status, event) in {
+        (Status.CANCELED, Event.CANCEL),
+        (Status.CAPTURING, Event.AUTHORIZE),
+    }
     expected = TRANSITIONS.get((status, event))
 
     if is_repeated:
@@ -82,7 +91,7 @@ def test_the_transaction_that_holds_an_intent_may_claim_it_again() -> None:
 
 def test_only_the_holder_can_move_an_intent() -> None:
     with pytest.raises(IntentInUnexpectedState):
-        domain.apply_outcome(an_intent(Status.PROCESSING), OTHER, Event.SUCCEED)
+        domain.apply_outcome(an_intent(Status.PROCESSING), OTHER, Outcome(Event.SUCCEED), NOW)
 
 
 def test_a_new_try_forgets_the_last_failure() -> None:

@@ -22,6 +22,7 @@ EVENT_TYPES = (
     "payment.created",
     "payment.processing",
     "payment.authorized",
+    "payment.authorization_expiring",
     "payment.succeeded",
     "payment.failed",
     "payment.canceled",
