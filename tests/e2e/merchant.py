@@ -19,6 +19,8 @@ APPROVED = "4242424242424242"
 APPROVED_MASTERCARD = "5555555555554444"
 DECLINED = "4000000000000002"
 NEVER_RECEIVED_MASTERCARD = "5200000000990041"
+ANSWER_LOST = "4000000000990012"
+CAPTURE_UNANSWERED = "4000000000990137"
 SLOW_APPROVAL = "4000000000990111"
 FINAL_S_MAX = 120  # a charge that was never sent is given up after a minute
 
@@ -127,11 +129,12 @@ class Merchant:
             method, path, content, self.signed(method, path, content) | extra | (headers or {})
         )
 
-    async def create_intent(self, amount: int = 1099, *, key: str | None = None) -> dict[str, Any]:
+    async def create_intent(
+        self, amount: int = 1099, *, key: str | None = None, **fields: object
+    ) -> dict[str, Any]:
         """Create a payment intent and return it."""
-        answer = await self.call(
-            "POST", "/payment-intents", {"amountInCents": amount, "currency": "usd"}, key=key
-        )
+        body = {"amountInCents": amount, "currency": "usd", **fields}
+        answer = await self.call("POST", "/payment-intents", body, key=key)
         assert answer.status == 200, answer.content
         intent: dict[str, Any] = answer.json
         return intent
@@ -146,6 +149,12 @@ class Merchant:
             {"type": "charge", "card": card(number)},
             key=key or str(uuid.uuid4()),
         )
+
+    async def capture(
+        self, intent_id: str, body: object = None, *, key: str | None = None
+    ) -> Answer:
+        """Capture what is held for an intent."""
+        return await self.call("POST", f"/payment-intents/{intent_id}/capture", body, key=key)
 
     async def intent(self, intent_id: str) -> dict[str, Any]:
         """Read an intent back."""

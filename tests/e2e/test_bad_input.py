@@ -99,12 +99,6 @@ CREATES: list[tuple[str, bytes, str, str | None]] = [
                 "captureMethod",
             ),
             (
-                "manual capture",
-                GOOD | {"captureMethod": "manual"},
-                "capture_method_not_supported",
-                "captureMethod",
-            ),
-            (
                 "long description",
                 GOOD | {"description": "x" * 1001},
                 "parameter_invalid",

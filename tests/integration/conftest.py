@@ -26,8 +26,10 @@ from sandbox.platform.postgres import Postgres
 from sandbox.state import ROLES, ROOT
 from tests.fakes import FakeClock
 from tests.integration.authz_client import Authz, free_port
+from tests.integration.capture_parts import Holds, holds_over
 from tests.integration.collector import Collector, running_collector
 from tests.integration.intent_parts import IntentProcess, a_caller
+from tests.integration.network_parts import Simulator, a_pool
 from tests.integration.resolution_parts import (
     Networks,
     Resolving,
@@ -35,6 +37,8 @@ from tests.integration.resolution_parts import (
     two_processes,
 )
 from tests.integration.settings import database_and_settings
+from tests.integration.txn_parts import NETWORK
+from txn_svc.networks.pool import NetworkPool
 
 START_S_MAX = 30.0
 
@@ -115,6 +119,19 @@ async def recon_databases(postgres: DatabaseServer, tls: Path) -> AsyncIterator[
 
 
 @pytest.fixture(scope="session")
+async def hold_databases(postgres: DatabaseServer, tls: Path) -> AsyncIterator[list[Database]]:
+    """Return ways to databases of their own: two of intent_svc, one of txn_svc."""
+    first, settings = await database_and_settings(postgres.database("intent"), tls)
+    await migrate(settings, "intent_svc")
+    txn, txn_settings = await database_and_settings(postgres.database("txn"), tls)
+    await migrate(txn_settings, "txn_svc")
+    databases = [first, await connect(settings), txn]
+    yield databases
+    for database in databases:
+        await database.close()
+
+
+@pytest.fixture(scope="session")
 async def networks(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Networks]:
     """Run every simulated card network, and connections of two processes to each."""
     async with running_networks(tmp_path_factory.mktemp("networks")) as running:
@@ -137,6 +154,28 @@ async def recon_database(postgres: DatabaseServer, tls: Path) -> AsyncIterator[D
     await migrate(settings, "recon_svc")
     yield database
     await database.close()
+
+
+@pytest.fixture(scope="session")
+async def hold_network(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[tuple[Simulator, NetworkPool]]:
+    """Run a simulated network, and connect to it."""
+    folder = tmp_path_factory.mktemp("hold-network")
+    simulator = Simulator(NETWORK, free_port(), free_port(), folder)
+    with simulator.running():
+        async with a_pool(simulator) as pool:
+            yield simulator, pool
+
+
+@pytest.fixture
+async def holds(
+    hold_databases: list[Database], hold_network: tuple[Simulator, NetworkPool]
+) -> AsyncIterator[Holds]:
+    """Wire intent_svc, txn_svc and a network, at a time of their own."""
+    simulator, pool = hold_network
+    async with holds_over(simulator, {NETWORK: pool}, hold_databases) as wired:
+        yield wired
 
 
 @pytest.fixture
