@@ -161,8 +161,8 @@ class Holds:
         one = by or self.process
         for intent in await one.handlers.claim_due(100):
             await one.handlers.do_due(intent)
-        for transaction, attempt in await self.attempts.claim_reversals(100):
-            await self.attempts.send_reversal(transaction, attempt)
+        for _, attempt in await self.attempts.claim_reversals(100):
+            await self.attempts.send_reversal(attempt)
         for authorization, capture in await self.captures.claim_captures(100):
             await self.captures.send_again(authorization, capture)
 
