@@ -51,13 +51,15 @@ MUTATIONS = (
         money = Money(terms.amount_minor, terms.currency)
         sent = Message("0100", is_sent=True, at=int(self._clock.now().timestamp()))
         try:
-            response = await reservation.authorize(card, money, send_until)
+            response = await reservation.authorize(card, money, send_until, is_hold=terms.is_hold)
 """,
         new="""        money = Money(terms.amount_minor, terms.currency)
         sent = Message("0100", is_sent=True, at=int(self._clock.now().timestamp()))
         try:
             try:
-                response = await reservation.authorize(card, money, send_until)
+                response = await reservation.authorize(
+                    card, money, send_until, is_hold=terms.is_hold
+                )
             finally:
                 await self._record(transaction, attempt)
 """,

@@ -188,6 +188,7 @@ def a_record(attempt: Attempt, type_: str) -> Record:
         transaction_id=attempt.transaction_id,
         payment_intent_id=attempt.payment_intent_id,
         network=attempt.network,
+        kind=attempt.kind,
         status=str(attempt.status),
         amount_in_cents=attempt.amount_minor,
         currency=attempt.currency,

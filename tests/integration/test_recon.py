@@ -40,6 +40,8 @@ RULES = [
     ("version = 0", "version_check"),
     ("inquiries = -1", "inquiries_check"),
     ("status = 'failed', resolve_after = now()", "check"),
+    ("kind = 'refund', resolve_after = null", "kind_check"),
+    ("kind = 'capture'", "check1"),
 ]
 
 

@@ -37,6 +37,7 @@ def rows(count: int) -> Iterator[Row]:
             currency="840",
             amount=1099,
             approved=True,
+            captured=1099,
             approval_code="000001",
             acquirer="400001",
             mcc="5999",

@@ -50,6 +50,7 @@ def a_row(
         currency=currency,
         amount=amount,
         approved=approved,
+        captured=amount if approved else 0,
         response_code="00",
         approval_code=f"{number:06d}",
         acquirer="400001",
