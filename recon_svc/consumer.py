@@ -81,4 +81,6 @@ def _attempt(event: attempt_event_pb2.AttemptEvent) -> Attempt:
         approval_code=told.approval_code if told.HasField("approval_code") else None,
         network_trace_id=told.network_trace_id if told.HasField("network_trace_id") else None,
         kind=KIND_NAMES[told.kind],
+        is_hold=KIND_NAMES[told.kind] == "authorization"
+        and event.transaction.HasField("capture_before"),
     )

@@ -16,6 +16,7 @@ attempts = sa.Table(
     sa.Column("transaction_id", sa.Text(collation="C"), nullable=False),
     sa.Column("network", sa.Text, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("is_hold", sa.Boolean, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("reversal", sa.Text),
     sa.Column("amount_minor", sa.Integer, nullable=False),

@@ -29,9 +29,11 @@ UNANSWERED = frozenset({AttemptStatus.RECORDED, AttemptStatus.TIMEOUT})
 class Attempt:
     """An attempt as its last event told of it.
 
-    kind: "authorization" or "capture". amount_minor: in minor units of `currency`. stan, rrn,
-    transmitted_at: ISO 8583:1987 DE11, DE37, DE7. reversal: "pending", "overdue", "acknowledged" or
-    None. deadline, created: Unix seconds. inquiries: how often the network was asked about it.
+    kind: "authorization" or "capture". is_hold: an authorization that needs a capture, so that a
+    network presents the capture and not this. amount_minor: in minor units of `currency`. stan,
+    rrn, transmitted_at: ISO 8583:1987 DE11, DE37, DE7. reversal: "pending", "overdue",
+    "acknowledged" or None. deadline, created: Unix seconds. inquiries: how often the network was
+    asked about it.
     """
 
     id: AttemptId
@@ -55,6 +57,7 @@ class Attempt:
     network_trace_id: str | None = None
     inquiries: int = 0
     kind: str = "authorization"
+    is_hold: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,18 +14,18 @@ from recon_svc.domain.resolution import Attempt, AttemptStatus, resolve_after
 
 TAKE = """
 insert into attempts as a (merchant_id, id, mode, payment_intent_id, transaction_id, network,
-    kind, status, reversal, amount_minor, currency, stan, rrn, transmitted_at, response_code,
-    approval_code, network_trace_id, deadline, created, version, resolve_after)
+    kind, is_hold, status, reversal, amount_minor, currency, stan, rrn, transmitted_at,
+    response_code, approval_code, network_trace_id, deadline, created, version, resolve_after)
 select merchant_id, id, mode, payment_intent_id, transaction_id, network,
-    kind, status, reversal, amount_minor, currency, stan, rrn, transmitted_at, response_code,
-    approval_code, network_trace_id, to_timestamp(deadline), to_timestamp(created), version,
-    to_timestamp(resolve_after)
+    kind, is_hold, status, reversal, amount_minor, currency, stan, rrn, transmitted_at,
+    response_code, approval_code, network_trace_id, to_timestamp(deadline), to_timestamp(created),
+    version, to_timestamp(resolve_after)
 from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(
     merchant_id text, id text, mode text, payment_intent_id text, transaction_id text,
-    network text, kind text, status text, reversal text, amount_minor integer, currency text,
-    stan text, rrn text, transmitted_at text, response_code text, approval_code text,
-    network_trace_id text, deadline double precision, created double precision, version integer,
-    resolve_after double precision)
+    network text, kind text, is_hold boolean, status text, reversal text,
+    amount_minor integer, currency text, stan text, rrn text, transmitted_at text,
+    response_code text, approval_code text, network_trace_id text, deadline double precision,
+    created double precision, version integer, resolve_after double precision)
 on conflict (merchant_id, id) do update set
     status = excluded.status, reversal = excluded.reversal,
     response_code = excluded.response_code, approval_code = excluded.approval_code,
@@ -143,6 +143,7 @@ def _item(attempt: Attempt) -> dict[str, object]:
         "transaction_id": attempt.transaction_id,
         "network": attempt.network,
         "kind": attempt.kind,
+        "is_hold": attempt.is_hold,
         "status": attempt.status,
         "reversal": attempt.reversal,
         "amount_minor": attempt.amount_minor,
@@ -183,4 +184,5 @@ def _attempt(row: Any) -> Attempt:
         network_trace_id=row["network_trace_id"],
         inquiries=row["inquiries"],
         kind=row["kind"],
+        is_hold=row["is_hold"],
     )

@@ -28,6 +28,7 @@ where check_after <= %(now)s and status = 'taken' order by check_after, id limit
 MISSING = """
 select a.merchant_id, a.id, a.payment_intent_id, a.amount_minor, a.currency from attempts a
 where a.network = %(network)s and a.status = 'succeeded' and a.reversal is null
+    and not a.is_hold
     and a.deadline > %(since)s and a.deadline <= %(cut_off)s
     and not exists (
         select from clearing_lines l
@@ -56,7 +57,7 @@ from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(
     network text, business_date date, since timestamptz, cut_off timestamptz)
 where exists (
         select from attempts a
-        where a.network = item.network and a.status = 'succeeded'
+        where a.network = item.network and a.status = 'succeeded' and not a.is_hold
             and a.deadline > item.since and a.deadline <= item.cut_off)
     and not exists (
         select from clearing_files f

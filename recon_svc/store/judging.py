@@ -43,6 +43,11 @@ DUE = """
     where l.look_after <= %(now)s order by l.look_after limit %(limit)s
 """
 
+# What is held is presented by its capture, which has the authorization's RRN.
+CAPTURE = """left join attempts c
+            on a.is_hold and c.rrn = a.rrn and c.network = a.network and c.kind = 'capture'
+"""
+
 # How a line finds its attempt: by the network's own id of the exchange; by an ARN that was matched
 # before; by RRN with STAN (where the format has it) and date. Then what it comes to. `age` is the
 # file's: it says how patient to be.
@@ -59,7 +64,7 @@ found as (
     from due
     join clearing_files f on f.id = due.file
     left join lateral (
-        select a.merchant_id, a.id as attempt_id from attempts a
+        select a.merchant_id, coalesce(c.id, a.id) as attempt_id from attempts a {capture}
         where a.network_trace_id = due.network_trace_id and a.network = due.network
         order by a.created desc limit 1) by_trace on true
     left join lateral (
@@ -68,7 +73,7 @@ found as (
             and l.network = due.network
         order by l.file, l.number limit 1) by_arn on true
     left join lateral (
-        select a.merchant_id, a.id as attempt_id from attempts a
+        select a.merchant_id, coalesce(c.id, a.id) as attempt_id from attempts a {capture}
         where by_trace.attempt_id is null and by_arn.attempt_id is null and a.rrn = due.rrn
             and a.network = due.network and (due.stan is null or a.stan = due.stan)
             and substr(a.transmitted_at, 1, 4) = to_char(due.local_date, 'MMDD')
@@ -77,7 +82,7 @@ found as (
 beside as (
     select found.*, a.payment_intent_id, a.status, a.reversal,
         a.amount_minor as our_amount_minor, a.currency as our_currency,
-        a.status in ('recorded', 'timeout') as is_open,
+        a.status in ('recorded', 'timeout') as is_open, a.kind, a.is_hold,
         a.status = 'timeout' or a.deadline < %(expired)s as is_expired,
         row_number() over (
             partition by found.merchant_id, found.attempt_id order by found.file, found.number) > 1
@@ -98,8 +103,9 @@ judged as (
         when status = 'reversed' or reversal = 'acknowledged' then 'presentment_after_reversal'
         when reversal is not null then 'waiting'
         when status = 'failed' then 'presentment_without_authorization'
-        when is_open and is_expired and currency = our_currency
-            and amount_minor = our_amount_minor then 'open'
+        when is_hold and not is_open then 'presentment_without_authorization'
+        when is_open and is_expired and kind = 'authorization' and not is_hold
+            and currency = our_currency and amount_minor = our_amount_minor then 'open'
         when is_open then 'waiting'
         when currency <> our_currency then 'currency_mismatch'
         when amount_minor > our_amount_minor then 'amount_over'
@@ -179,7 +185,7 @@ async def _judge(
         "look_again": LOOK_AGAIN,
         "look_again_max": LOOK_AGAIN_MAX,
     }
-    result = await connection.exec_driver_sql(JUDGE.format(due=due), parameters)
+    result = await connection.exec_driver_sql(JUDGE.format(due=due, capture=CAPTURE), parameters)
     rows = result.mappings().all()
     await insert_breaks(connection, [_break(row) for row in rows if row["verdict"] != "open"], now)
     return _opened([row for row in rows if row["verdict"] == "open"])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from chassis.database import Database
+from chassis.ids import AttemptId
 from recon_svc.domain.clearing_file import FileStatus
 from recon_svc.domain.resolution import Attempt, AttemptStatus
 from recon_svc.store import judging
@@ -228,6 +229,44 @@ async def test_a_line_that_comes_twice_is_a_duplicate_in_one_file_and_in_two(
 
     assert await process.verdicts() == ["matched", "duplicate_line", "duplicate_line", "matched"]
     assert await process.found() == [("duplicate_line", "att_1")] * 2
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+async def test_held_funds_are_matched_with_their_capture_and_missing_only_with_one(
+    process: ClearingProcess, network: str
+) -> None:
+    held = [an_attempt(n, network, is_hold=True, amount_minor=5000) for n in (1, 2, 3)]
+    captures = [
+        an_attempt(
+            n,
+            network,
+            id=AttemptId(f"att_capture_{n}"),
+            kind="capture",
+            stan=f"{900 + n:06d}",
+            network_trace_id=None,
+        )
+        for n in (1, 2)
+    ]
+    await process.attempts.take([*held, *captures])
+    process.put_file(network, 1)
+    await process.clearing.run()
+    process.clock.move((LATE - process.clock.now()).total_seconds())
+    await process.clearing.run()
+
+    missing = [kind for kind in await process.found() if kind[0] == "missing_at_network"]
+    [line] = await process.database.fetch("select attempt_id from clearing_lines")
+    assert await process.verdicts() == ["matched"]
+    assert line["attempt_id"] == "att_capture_1"
+    assert missing == [("missing_at_network", "att_capture_2")]
+
+
+async def test_a_presentment_of_what_was_only_held_is_a_break(process: ClearingProcess) -> None:
+    await process.attempts.take([an_attempt(1, is_hold=True)])
+    process.put_file(IPM, 1)
+
+    await process.clearing.run()
+
+    assert await process.found() == [("presentment_without_authorization", "att_1")]
 
 
 async def test_what_is_unknown_gets_time_to_become_known(process: ClearingProcess) -> None:

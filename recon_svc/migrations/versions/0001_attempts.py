@@ -20,6 +20,7 @@ create table attempts (
     transaction_id text collate "C" not null,
     network text not null,
     kind text not null check (kind in ('authorization', 'capture')),
+    is_hold boolean not null,
     status text not null check (
         status in ('recorded', 'succeeded', 'failed', 'timeout', 'reversed')
     ),
