@@ -18,6 +18,7 @@ from kafka.structs import OffsetAndMetadata, TopicPartition
 from opentelemetry.trace import SpanKind
 
 from chassis import spans, telemetry
+from chassis.background import keep_running
 from chassis.config import ServiceSettings
 from chassis.errors import DomainError, Kind
 
@@ -78,7 +79,7 @@ class Consumer:
 
     async def start(self) -> None:
         """Begin to read in the background."""
-        self._task = asyncio.create_task(self._run(), name=f"consumer {self._group}")
+        self._task = keep_running(self._run(), name=f"consumer {self._group}")
 
     async def stop(self) -> None:
         """Finish the batch in hand and leave the group."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from chassis.background import keep_running
 from chassis.errors import DomainError, ServiceUnavailable
 from intent_svc.domain import PaymentIntent
 from intent_svc.handlers import IntentHandlers
@@ -24,7 +25,7 @@ class DueDispatcher:
 
     async def start(self) -> None:
         """Begin to work in the background."""
-        self._loop = asyncio.create_task(self._work(), name="due intents")
+        self._loop = keep_running(self._work(), name="due intents")
 
     async def stop(self) -> None:
         """Claim no more and finish what was claimed."""

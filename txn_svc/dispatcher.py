@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Coroutine
 
+from chassis.background import keep_running
 from chassis.errors import ServiceUnavailable
 from txn_svc.domain.attempt import Attempt
 from txn_svc.handlers.attempts import AttemptHandlers
@@ -31,8 +32,8 @@ class AdviceDispatcher:
         """Begin to work in the background, when no open exchange's STAN can be used again."""
         await self._hold_open_stans()
         self._loops = [
-            asyncio.create_task(self._send_due(), name="advices"),
-            asyncio.create_task(self._sweep(), name="never recorded"),
+            keep_running(self._send_due(), name="advices"),
+            keep_running(self._sweep(), name="never recorded"),
         ]
 
     async def stop(self) -> None:

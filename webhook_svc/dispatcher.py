@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from typing import Protocol
 
+from chassis.background import keep_running
 from chassis.clock import Clock
 from chassis.errors import ServiceUnavailable
 from webhook_svc.domain.delivery import DeliveryStatus, Try, draw_jitter, next_attempt
@@ -52,7 +53,7 @@ class Dispatcher:
 
     async def start(self) -> None:
         """Begin to work in the background."""
-        self._loop = asyncio.create_task(self._run(), name="dispatcher")
+        self._loop = keep_running(self._run(), name="dispatcher")
 
     async def stop(self) -> None:
         """Claim no more and finish what was claimed."""

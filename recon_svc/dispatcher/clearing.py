@@ -7,6 +7,7 @@ import logging
 
 from opentelemetry import metrics
 
+from chassis.background import keep_running
 from chassis.errors import ServiceUnavailable
 from recon_svc.handlers.clearing import ClearingHandlers
 from recon_svc.store.breaks import BreakStore
@@ -30,7 +31,7 @@ class ClearingDispatcher:
 
     async def start(self) -> None:
         """Begin to look in the background."""
-        self._loop = asyncio.create_task(self._work(), name="clearing")
+        self._loop = keep_running(self._work(), name="clearing")
 
     async def stop(self) -> None:
         """Stop, wherever the import is: what is not committed is done again."""

@@ -7,6 +7,7 @@ import logging
 
 from opentelemetry import metrics
 
+from chassis.background import keep_running
 from chassis.clock import Clock
 from chassis.errors import DomainError, ServiceUnavailable
 from recon_svc.handlers.resolution import ArrivalHandlers, ResolutionHandlers
@@ -60,9 +61,9 @@ class ResolutionDispatcher:
     async def start(self) -> None:
         """Begin to work in the background."""
         self._loops = [
-            asyncio.create_task(self._work(), name="resolutions"),
-            asyncio.create_task(self._measure(), name="unresolved"),
-            asyncio.create_task(self._watch(), name="late events"),
+            keep_running(self._work(), name="resolutions"),
+            keep_running(self._measure(), name="unresolved"),
+            keep_running(self._watch(), name="late events"),
         ]
 
     async def stop(self) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+from chassis.background import keep_running
 from chassis.money import Money
 from chassis.networks import NetworkRules
 from txn_svc.domain.card import Card
@@ -148,7 +149,7 @@ class NetworkPool:
     async def start(self) -> None:
         """Begin to connect; until a connection is signed on, reservations are refused."""
         self._tasks = [
-            asyncio.create_task(self._keep(address, connection), name=f"network {self.name}")
+            keep_running(self._keep(address, connection), name=f"network {self.name}")
             for address, connection in self._connections
         ]
 
