@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from typing import Any
@@ -15,8 +16,9 @@ from sandbox.receiver import Receiver
 
 APPROVED = "4242424242424242"
 DECLINED = "4000000000009995"
-ANSWER_LOST = "4000000000990012"
+ANSWER_LOST = "5200000000990017"
 TIMEOUT_S = 30.0
+POLL_S = 0.5
 
 
 class StoryFailed(Exception):
@@ -31,7 +33,7 @@ class Story:
         self._console = console
 
     async def play(self) -> None:
-        """Pay, be declined, lose an answer, and hear of all of it. Raises StoryFailed."""
+        """Pay, be declined, lose an answer and find it, hold and capture. Raises StoryFailed."""
         async with Receiver() as receiver:
             self._title("1. The merchant says where events shall go")
             endpoint = await self._call(
@@ -41,6 +43,7 @@ class Story:
             await self._pay(receiver)
         await self._be_declined()
         await self._lose_an_answer()
+        await self._hold_and_capture()
 
     async def _pay(self, receiver: Receiver) -> None:
         self._title("2. A payment is created, a test card charged, the status read back")
@@ -69,13 +72,31 @@ class Story:
         intent = await self._create(700)
         charge = await self._charge(intent["id"], ANSWER_LOST)
         _expect(charge["status"], "pending_verification")
+        self._title("6. The network is asked what became of it, and the payment ends as it says")
+        path = f"/payment-intents/{intent['id']}/transactions/{charge['id']}"
+        for _ in range(int(TIMEOUT_S / POLL_S)):
+            answer = await self._client.call("GET", path)
+            if answer.body["status"] != "pending_verification":
+                break
+            await asyncio.sleep(POLL_S)
+        found = await self._call("GET", path)
+        _expect(found["status"], "succeeded")
 
-    async def _create(self, amount: int) -> Any:
-        return await self._call(
-            "POST",
-            "/payment-intents",
-            {"amountInCents": amount, "currency": "usd", "description": "One lemon tree"},
+    async def _hold_and_capture(self) -> None:
+        self._title("7. Funds are held first and captured later, a part of them")
+        intent = await self._create(5000, captureMethod="manual")
+        await self._charge(intent["id"], APPROVED)
+        held = await self._call("GET", f"/payment-intents/{intent['id']}")
+        _expect(held["status"], "authorized")
+        captured = await self._call(
+            "POST", f"/payment-intents/{intent['id']}/capture", {"amountToCaptureInCents": 3000}
         )
+        _expect(captured["status"], "succeeded")
+        _expect(captured["amountCapturedInCents"], 3000)
+
+    async def _create(self, amount: int, **more: object) -> Any:
+        wish = {"amountInCents": amount, "currency": "usd", "description": "One lemon tree"}
+        return await self._call("POST", "/payment-intents", {**wish, **more})
 
     async def _charge(self, intent_id: str, number: str) -> Any:
         return await self._call(
