@@ -134,6 +134,7 @@ async def connect(settings: ServiceSettings, *, connections_max: int = 5) -> Dat
         url,
         pool_size=connections_max,
         max_overflow=0,
+        pool_pre_ping=True,  # these are few, and one that broke in a pause is nobody's fault
         connect_args=arguments,
         isolation_level="AUTOCOMMIT",
     )

@@ -160,6 +160,7 @@ async def test_every_uncertain_card_ends_as_the_networks_books_say(
     endpoint = await merchant.call(
         "POST", "/webhook-endpoints", {"url": url, "enabledEvents": ["*"]}
     )
+    assert endpoint.status == 200, endpoint.content
     # A closed connection takes along what others have sent on it, so those cards go first.
     cards = sorted(CARDS, key=lambda card: card.number not in CLOSING)
     closing = [await _pay(merchant, card, 30_000) for card in cards[: len(CLOSING)]]
