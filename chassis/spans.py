@@ -7,6 +7,7 @@ attributes are constants of the program: nothing of a request ever gets into a s
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
@@ -111,11 +112,13 @@ def _span(
         record_exception=False,
         set_status_on_exception=False,
     ):
+        is_well = False
         try:
             yield
-        except BaseException as error:
-            mark_failed(type(error).__name__)
-            raise
+            is_well = True
+        finally:
+            if not is_well:
+                mark_failed(type(sys.exception()).__name__)
 
 
 def _inside(parent: SpanContext | None) -> Context | None:

@@ -72,13 +72,15 @@ def up(
             cwd=ROOT,
             start_new_session=True,
         )
+    is_up = False
     try:
-        return _until_running(state, supervisor, progress)
-    except BaseException:
-        if supervisor.poll() is None:
+        status = _until_running(state, supervisor, progress)
+        is_up = True
+    finally:
+        if not is_up and supervisor.poll() is None:
             supervisor.terminate()
             supervisor.wait(DOWN_S)
-        raise
+    return status
 
 
 def _until_running(
