@@ -16,7 +16,7 @@ import yaml
 from google.api import annotations_pb2, field_behavior_pb2
 from google.protobuf import descriptor_pb2
 
-Schema = dict[str, Any]
+from proto.edge_contract import ERROR_CONTENT, ERROR_SCHEMA, ERRORS, SIGNATURE, Schema
 
 FIELD = descriptor_pb2.FieldDescriptorProto
 SCALARS: dict[int, Schema] = {
@@ -35,7 +35,8 @@ LIMITS: dict[str, Schema] = {
     "CardInput.number": {"pattern": "^[0-9]{12,19}$"},
     "CardInput.exp_month": {"minimum": 1, "maximum": 12},
     "CardInput.exp_year": {"minimum": 2000, "maximum": 2099},
-    "CardInput.cvc": {"pattern": "^[0-9]{3,4}$"},
+    "CardInput.cvc": {"pattern": "^[0-9]{3}$"},
+    "CreateCardTokenRequest.encrypted_card": {"maxLength": 2048},
     "CreateWebhookEndpointRequest.url": {"format": "uri", "maxLength": 2048},
     "CreateWebhookEndpointRequest.enabled_events": {"minItems": 1},
     "CreateWebhookEndpointRequest.description": {"maxLength": 500},
@@ -45,71 +46,7 @@ LIMITS: dict[str, Schema] = {
 }
 LIST_LIMIT: Schema = {"minimum": 1, "maximum": 100, "default": 10}
 KEY_REQUIRED = "CreateTransaction"
-ERRORS = {
-    "400": "The request is wrong, or the object's state forbids it. `param` names the field.",
-    "401": "The key or the signature is not valid.",
-    "404": "No such object for this key, or no such path.",
-    "409": "The first request with this idempotency key still runs. Repeat it later.",
-    "413": "The body is over 64 kB.",
-    "429": "Too many requests. `retry-after` says when to repeat.",
-    "500": "An error on our side. Repeat a write with the same idempotency key.",
-    "503": "Out of service for now. Repeat with the same idempotency key.",
-}
-SIGNATURE = {
-    "publishableKey": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "The publishable key, `pk_test_…` or `pk_live_…`.",
-    },
-    "requestTimestamp": {
-        "type": "apiKey",
-        "in": "header",
-        "name": "X-Request-Timestamp",
-        "description": "Now, in ISO 8601 with its offset; accepted within 5 minutes.",
-    },
-    "requestNonce": {
-        "type": "apiKey",
-        "in": "header",
-        "name": "X-Request-Nonce",
-        "description": "A UUID that this key has not used before.",
-    },
-    "requestSignature": {
-        "type": "apiKey",
-        "in": "header",
-        "name": "X-Signature",
-        "description": (
-            "`sha256=` and the hex HMAC-SHA256, with the secret key, of method, path with query, "
-            "timestamp, nonce and the hex SHA-256 of the body, joined by line feeds."
-        ),
-    },
-}
-ERROR_SCHEMA: Schema = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["type", "code", "message", "requestId"],
-            "properties": {
-                "type": {
-                    "type": "string",
-                    "enum": [
-                        "invalid_request_error",
-                        "authentication_error",
-                        "idempotency_error",
-                        "rate_limit_error",
-                        "api_error",
-                    ],
-                },
-                "code": {"type": "string", "description": "For code, e.g. `parameter_missing`."},
-                "message": {"type": "string", "description": "For people. May change."},
-                "param": {"type": "string", "description": "The field, e.g. `card.number`."},
-                "requestId": {"type": "string", "description": "Also in our logs; name it to us."},
-            },
-        }
-    },
-}
-ERROR_CONTENT = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+FOR_BROWSERS = "CardTokenService"  # neither signed nor keyed
 
 
 @dataclass(slots=True)
@@ -256,8 +193,11 @@ def _operation(
         "description": comment,
         "parameters": parameters,
     }
+    is_for_browsers = service_name.endswith(f".{FOR_BROWSERS}")
+    if is_for_browsers:
+        operation["security"] = [{"publishableKey": []}]
     rest = [member for member in request.field if member.name not in in_path]
-    if verb == "post":
+    if verb == "post" and not is_for_browsers:
         parameters.append(_idempotency_key(required=method.name == KEY_REQUIRED))
     if rule.body:
         operation["requestBody"] = {

@@ -28,7 +28,7 @@ from paymesh.intent.v1 import payment_intent_pb2 as paymesh_dot_intent_dot_v1_do
 from paymesh.merchant.v1 import mode_pb2 as paymesh_dot_merchant_dot_v1_dot_mode__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n8paymesh/intent/v1/payment_intent_lifecycle_service.proto\x12\x11paymesh.intent.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fpaymesh/intent/v1/failure.proto\x1a&paymesh/intent/v1/payment_intent.proto\x1a\x1epaymesh/merchant/v1/mode.proto\"Z\n\x1b\x42\x61tchBeginProcessingRequest\x12;\n\x05items\x18\x01 \x03(\x0b\x32&.paymesh.intent.v1.BeginProcessingItemB\x04\xe2\x41\x01\x02\"\xa7\x01\n\x13\x42\x65ginProcessingItem\x12\x19\n\x0bmerchant_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x36\n\x04mode\x18\x02 \x01(\x0e\x32\".paymesh.merchant.v1.ModeEnum.ModeB\x04\xe2\x41\x01\x02\x12\x1f\n\x11payment_intent_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1c\n\x0etransaction_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\"[\n\x1c\x42\x61tchBeginProcessingResponse\x12;\n\x08verdicts\x18\x01 \x03(\x0b\x32).paymesh.intent.v1.BeginProcessingVerdict\"\x83\x01\n\x16\x42\x65ginProcessingVerdict\x12/\n\x05terms\x18\x01 \x01(\x0b\x32\x1e.paymesh.intent.v1.ChargeTermsH\x00\x12-\n\x07refusal\x18\x02 \x01(\x0b\x32\x1a.paymesh.intent.v1.RefusalH\x00\x42\t\n\x07verdict\"\x84\x01\n\x0b\x43hargeTerms\x12\x17\n\x0f\x61mount_in_cents\x18\x01 \x01(\x05\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12J\n\x0e\x63\x61pture_method\x18\x03 \x01(\x0e\x32\x32.paymesh.intent.v1.CaptureMethodEnum.CaptureMethod\"*\n\x07Refusal\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"T\n\x18\x42\x61tchApplyOutcomeRequest\x12\x38\n\x05items\x18\x01 \x03(\x0b\x32#.paymesh.intent.v1.ApplyOutcomeItemB\x04\xe2\x41\x01\x02\"T\n\x0bOutcomeEnum\"E\n\x07Outcome\x12\x0f\n\x0bunspecified\x10\x00\x12\r\n\tsucceeded\x10\x01\x12\x0e\n\nauthorized\x10\x02\x12\n\n\x06\x66\x61iled\x10\x03\"\x92\x02\n\x10\x41pplyOutcomeItem\x12\x19\n\x0bmerchant_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1f\n\x11payment_intent_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1c\n\x0etransaction_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12=\n\x07outcome\x18\x04 \x01(\x0e\x32&.paymesh.intent.v1.OutcomeEnum.OutcomeB\x04\xe2\x41\x01\x02\x12 \n\x18\x61mount_captured_in_cents\x18\x05 \x01(\x05\x12+\n\x07\x66\x61ilure\x18\x06 \x01(\x0b\x32\x1a.paymesh.intent.v1.Failure\x12\x16\n\x0e\x63\x61pture_before\x18\x07 \x01(\r\"\x90\x01\n\x1aLookUpPaymentIntentRequest\x12\x19\n\x0bmerchant_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x36\n\x04mode\x18\x02 \x01(\x0e\x32\".paymesh.merchant.v1.ModeEnum.ModeB\x04\xe2\x41\x01\x02\x12\x1f\n\x11payment_intent_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\"W\n\x1bLookUpPaymentIntentResponse\x12\x38\n\x0epayment_intent\x18\x01 \x01(\x0b\x32 .paymesh.intent.v1.PaymentIntent\"U\n\x19\x42\x61tchApplyOutcomeResponse\x12\x38\n\x08verdicts\x18\x01 \x03(\x0b\x32&.paymesh.intent.v1.ApplyOutcomeVerdict\"\x8b\x01\n\x13\x41pplyOutcomeVerdict\x12:\n\x0epayment_intent\x18\x01 \x01(\x0b\x32 .paymesh.intent.v1.PaymentIntentH\x00\x12-\n\x07refusal\x18\x02 \x01(\x0b\x32\x1a.paymesh.intent.v1.RefusalH\x00\x42\t\n\x07verdict2\xfe\x02\n\x1dPaymentIntentLifecycleService\x12w\n\x14\x42\x61tchBeginProcessing\x12..paymesh.intent.v1.BatchBeginProcessingRequest\x1a/.paymesh.intent.v1.BatchBeginProcessingResponse\x12n\n\x11\x42\x61tchApplyOutcome\x12+.paymesh.intent.v1.BatchApplyOutcomeRequest\x1a,.paymesh.intent.v1.BatchApplyOutcomeResponse\x12t\n\x13LookUpPaymentIntent\x12-.paymesh.intent.v1.LookUpPaymentIntentRequest\x1a..paymesh.intent.v1.LookUpPaymentIntentResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n8paymesh/intent/v1/payment_intent_lifecycle_service.proto\x12\x11paymesh.intent.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fpaymesh/intent/v1/failure.proto\x1a&paymesh/intent/v1/payment_intent.proto\x1a\x1epaymesh/merchant/v1/mode.proto\"Z\n\x1b\x42\x61tchBeginProcessingRequest\x12;\n\x05items\x18\x01 \x03(\x0b\x32&.paymesh.intent.v1.BeginProcessingItemB\x04\xe2\x41\x01\x02\"\xc3\x01\n\x13\x42\x65ginProcessingItem\x12\x19\n\x0bmerchant_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x36\n\x04mode\x18\x02 \x01(\x0e\x32\".paymesh.merchant.v1.ModeEnum.ModeB\x04\xe2\x41\x01\x02\x12\x1f\n\x11payment_intent_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1c\n\x0etransaction_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1a\n\x0c\x63laim_before\x18\x05 \x01(\rB\x04\xe2\x41\x01\x02\"[\n\x1c\x42\x61tchBeginProcessingResponse\x12;\n\x08verdicts\x18\x01 \x03(\x0b\x32).paymesh.intent.v1.BeginProcessingVerdict\"\x83\x01\n\x16\x42\x65ginProcessingVerdict\x12/\n\x05terms\x18\x01 \x01(\x0b\x32\x1e.paymesh.intent.v1.ChargeTermsH\x00\x12-\n\x07refusal\x18\x02 \x01(\x0b\x32\x1a.paymesh.intent.v1.RefusalH\x00\x42\t\n\x07verdict\"\xd6\x01\n\x0b\x43hargeTerms\x12\x17\n\x0f\x61mount_in_cents\x18\x01 \x01(\x05\x12\x10\n\x08\x63urrency\x18\x02 \x01(\t\x12J\n\x0e\x63\x61pture_method\x18\x03 \x01(\x0e\x32\x32.paymesh.intent.v1.CaptureMethodEnum.CaptureMethod\x12P\n\x10partial_approval\x18\x04 \x01(\x0e\x32\x36.paymesh.intent.v1.PartialApprovalEnum.PartialApproval\"*\n\x07Refusal\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"T\n\x18\x42\x61tchApplyOutcomeRequest\x12\x38\n\x05items\x18\x01 \x03(\x0b\x32#.paymesh.intent.v1.ApplyOutcomeItemB\x04\xe2\x41\x01\x02\"i\n\x0bOutcomeEnum\"Z\n\x07Outcome\x12\x0f\n\x0bunspecified\x10\x00\x12\r\n\tsucceeded\x10\x01\x12\x0e\n\nauthorized\x10\x02\x12\n\n\x06\x66\x61iled\x10\x03\x12\x13\n\x0f\x63\x61pture_refused\x10\x04\"\xce\x02\n\x10\x41pplyOutcomeItem\x12\x19\n\x0bmerchant_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1f\n\x11payment_intent_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1c\n\x0etransaction_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12=\n\x07outcome\x18\x04 \x01(\x0e\x32&.paymesh.intent.v1.OutcomeEnum.OutcomeB\x04\xe2\x41\x01\x02\x12 \n\x18\x61mount_captured_in_cents\x18\x05 \x01(\x05\x12+\n\x07\x66\x61ilure\x18\x06 \x01(\x0b\x32\x1a.paymesh.intent.v1.Failure\x12\x16\n\x0e\x63\x61pture_before\x18\x07 \x01(\r\x12\x16\n\x0e\x63\x61pture_number\x18\x08 \x01(\r\x12\"\n\x1a\x61mount_authorized_in_cents\x18\t \x01(\x05\"\x90\x01\n\x1aLookUpPaymentIntentRequest\x12\x19\n\x0bmerchant_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x36\n\x04mode\x18\x02 \x01(\x0e\x32\".paymesh.merchant.v1.ModeEnum.ModeB\x04\xe2\x41\x01\x02\x12\x1f\n\x11payment_intent_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\"W\n\x1bLookUpPaymentIntentResponse\x12\x38\n\x0epayment_intent\x18\x01 \x01(\x0b\x32 .paymesh.intent.v1.PaymentIntent\"U\n\x19\x42\x61tchApplyOutcomeResponse\x12\x38\n\x08verdicts\x18\x01 \x03(\x0b\x32&.paymesh.intent.v1.ApplyOutcomeVerdict\"\x8b\x01\n\x13\x41pplyOutcomeVerdict\x12:\n\x0epayment_intent\x18\x01 \x01(\x0b\x32 .paymesh.intent.v1.PaymentIntentH\x00\x12-\n\x07refusal\x18\x02 \x01(\x0b\x32\x1a.paymesh.intent.v1.RefusalH\x00\x42\t\n\x07verdict\"_\n\x1e\x42\x61tchCheckClientSecretsRequest\x12=\n\x05items\x18\x01 \x03(\x0b\x32(.paymesh.intent.v1.CheckClientSecretItemB\x04\xe2\x41\x01\x02\"\xa8\x01\n\x15\x43heckClientSecretItem\x12\x19\n\x0bmerchant_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x36\n\x04mode\x18\x02 \x01(\x0e\x32\".paymesh.merchant.v1.ModeEnum.ModeB\x04\xe2\x41\x01\x02\x12\x1f\n\x11payment_intent_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1b\n\rclient_secret\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\"`\n\x1f\x42\x61tchCheckClientSecretsResponse\x12=\n\x08verdicts\x18\x01 \x03(\x0b\x32+.paymesh.intent.v1.CheckClientSecretVerdict\"X\n\x18\x43heckClientSecretVerdict\x12\x30\n\x07refusal\x18\x01 \x01(\x0b\x32\x1a.paymesh.intent.v1.RefusalH\x00\x88\x01\x01\x42\n\n\x08_refusal\"_\n\x1e\x42\x61tchFindPurgedPaymentsRequest\x12=\n\x05items\x18\x01 \x03(\x0b\x32(.paymesh.intent.v1.FindPurgedPaymentItemB\x04\xe2\x41\x01\x02\"S\n\x15\x46indPurgedPaymentItem\x12\x19\n\x0bmerchant_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1f\n\x11payment_intent_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"=\n\x1f\x42\x61tchFindPurgedPaymentsResponse\x12\x1a\n\x12payment_intent_ids\x18\x01 \x03(\t2\x84\x05\n\x1dPaymentIntentLifecycleService\x12w\n\x14\x42\x61tchBeginProcessing\x12..paymesh.intent.v1.BatchBeginProcessingRequest\x1a/.paymesh.intent.v1.BatchBeginProcessingResponse\x12n\n\x11\x42\x61tchApplyOutcome\x12+.paymesh.intent.v1.BatchApplyOutcomeRequest\x1a,.paymesh.intent.v1.BatchApplyOutcomeResponse\x12t\n\x13LookUpPaymentIntent\x12-.paymesh.intent.v1.LookUpPaymentIntentRequest\x1a..paymesh.intent.v1.LookUpPaymentIntentResponse\x12\x80\x01\n\x17\x42\x61tchCheckClientSecrets\x12\x31.paymesh.intent.v1.BatchCheckClientSecretsRequest\x1a\x32.paymesh.intent.v1.BatchCheckClientSecretsResponse\x12\x80\x01\n\x17\x42\x61tchFindPurgedPayments\x12\x31.paymesh.intent.v1.BatchFindPurgedPaymentsRequest\x1a\x32.paymesh.intent.v1.BatchFindPurgedPaymentsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,6 +45,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BEGINPROCESSINGITEM'].fields_by_name['payment_intent_id']._serialized_options = b'\342A\001\002'
   _globals['_BEGINPROCESSINGITEM'].fields_by_name['transaction_id']._loaded_options = None
   _globals['_BEGINPROCESSINGITEM'].fields_by_name['transaction_id']._serialized_options = b'\342A\001\002'
+  _globals['_BEGINPROCESSINGITEM'].fields_by_name['claim_before']._loaded_options = None
+  _globals['_BEGINPROCESSINGITEM'].fields_by_name['claim_before']._serialized_options = b'\342A\001\002'
   _globals['_BATCHAPPLYOUTCOMEREQUEST'].fields_by_name['items']._loaded_options = None
   _globals['_BATCHAPPLYOUTCOMEREQUEST'].fields_by_name['items']._serialized_options = b'\342A\001\002'
   _globals['_APPLYOUTCOMEITEM'].fields_by_name['merchant_id']._loaded_options = None
@@ -61,34 +63,64 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOOKUPPAYMENTINTENTREQUEST'].fields_by_name['mode']._serialized_options = b'\342A\001\002'
   _globals['_LOOKUPPAYMENTINTENTREQUEST'].fields_by_name['payment_intent_id']._loaded_options = None
   _globals['_LOOKUPPAYMENTINTENTREQUEST'].fields_by_name['payment_intent_id']._serialized_options = b'\342A\001\002'
+  _globals['_BATCHCHECKCLIENTSECRETSREQUEST'].fields_by_name['items']._loaded_options = None
+  _globals['_BATCHCHECKCLIENTSECRETSREQUEST'].fields_by_name['items']._serialized_options = b'\342A\001\002'
+  _globals['_CHECKCLIENTSECRETITEM'].fields_by_name['merchant_id']._loaded_options = None
+  _globals['_CHECKCLIENTSECRETITEM'].fields_by_name['merchant_id']._serialized_options = b'\342A\001\002'
+  _globals['_CHECKCLIENTSECRETITEM'].fields_by_name['mode']._loaded_options = None
+  _globals['_CHECKCLIENTSECRETITEM'].fields_by_name['mode']._serialized_options = b'\342A\001\002'
+  _globals['_CHECKCLIENTSECRETITEM'].fields_by_name['payment_intent_id']._loaded_options = None
+  _globals['_CHECKCLIENTSECRETITEM'].fields_by_name['payment_intent_id']._serialized_options = b'\342A\001\002'
+  _globals['_CHECKCLIENTSECRETITEM'].fields_by_name['client_secret']._loaded_options = None
+  _globals['_CHECKCLIENTSECRETITEM'].fields_by_name['client_secret']._serialized_options = b'\342A\001\002'
+  _globals['_BATCHFINDPURGEDPAYMENTSREQUEST'].fields_by_name['items']._loaded_options = None
+  _globals['_BATCHFINDPURGEDPAYMENTSREQUEST'].fields_by_name['items']._serialized_options = b'\342A\001\002'
+  _globals['_FINDPURGEDPAYMENTITEM'].fields_by_name['merchant_id']._loaded_options = None
+  _globals['_FINDPURGEDPAYMENTITEM'].fields_by_name['merchant_id']._serialized_options = b'\342A\001\002'
+  _globals['_FINDPURGEDPAYMENTITEM'].fields_by_name['payment_intent_id']._loaded_options = None
+  _globals['_FINDPURGEDPAYMENTITEM'].fields_by_name['payment_intent_id']._serialized_options = b'\342A\001\002'
   _globals['_BATCHBEGINPROCESSINGREQUEST']._serialized_start=217
   _globals['_BATCHBEGINPROCESSINGREQUEST']._serialized_end=307
   _globals['_BEGINPROCESSINGITEM']._serialized_start=310
-  _globals['_BEGINPROCESSINGITEM']._serialized_end=477
-  _globals['_BATCHBEGINPROCESSINGRESPONSE']._serialized_start=479
-  _globals['_BATCHBEGINPROCESSINGRESPONSE']._serialized_end=570
-  _globals['_BEGINPROCESSINGVERDICT']._serialized_start=573
-  _globals['_BEGINPROCESSINGVERDICT']._serialized_end=704
-  _globals['_CHARGETERMS']._serialized_start=707
-  _globals['_CHARGETERMS']._serialized_end=839
-  _globals['_REFUSAL']._serialized_start=841
-  _globals['_REFUSAL']._serialized_end=883
-  _globals['_BATCHAPPLYOUTCOMEREQUEST']._serialized_start=885
-  _globals['_BATCHAPPLYOUTCOMEREQUEST']._serialized_end=969
-  _globals['_OUTCOMEENUM']._serialized_start=971
-  _globals['_OUTCOMEENUM']._serialized_end=1055
-  _globals['_OUTCOMEENUM_OUTCOME']._serialized_start=986
-  _globals['_OUTCOMEENUM_OUTCOME']._serialized_end=1055
-  _globals['_APPLYOUTCOMEITEM']._serialized_start=1058
-  _globals['_APPLYOUTCOMEITEM']._serialized_end=1332
-  _globals['_LOOKUPPAYMENTINTENTREQUEST']._serialized_start=1335
-  _globals['_LOOKUPPAYMENTINTENTREQUEST']._serialized_end=1479
-  _globals['_LOOKUPPAYMENTINTENTRESPONSE']._serialized_start=1481
-  _globals['_LOOKUPPAYMENTINTENTRESPONSE']._serialized_end=1568
-  _globals['_BATCHAPPLYOUTCOMERESPONSE']._serialized_start=1570
-  _globals['_BATCHAPPLYOUTCOMERESPONSE']._serialized_end=1655
-  _globals['_APPLYOUTCOMEVERDICT']._serialized_start=1658
-  _globals['_APPLYOUTCOMEVERDICT']._serialized_end=1797
-  _globals['_PAYMENTINTENTLIFECYCLESERVICE']._serialized_start=1800
-  _globals['_PAYMENTINTENTLIFECYCLESERVICE']._serialized_end=2182
+  _globals['_BEGINPROCESSINGITEM']._serialized_end=505
+  _globals['_BATCHBEGINPROCESSINGRESPONSE']._serialized_start=507
+  _globals['_BATCHBEGINPROCESSINGRESPONSE']._serialized_end=598
+  _globals['_BEGINPROCESSINGVERDICT']._serialized_start=601
+  _globals['_BEGINPROCESSINGVERDICT']._serialized_end=732
+  _globals['_CHARGETERMS']._serialized_start=735
+  _globals['_CHARGETERMS']._serialized_end=949
+  _globals['_REFUSAL']._serialized_start=951
+  _globals['_REFUSAL']._serialized_end=993
+  _globals['_BATCHAPPLYOUTCOMEREQUEST']._serialized_start=995
+  _globals['_BATCHAPPLYOUTCOMEREQUEST']._serialized_end=1079
+  _globals['_OUTCOMEENUM']._serialized_start=1081
+  _globals['_OUTCOMEENUM']._serialized_end=1186
+  _globals['_OUTCOMEENUM_OUTCOME']._serialized_start=1096
+  _globals['_OUTCOMEENUM_OUTCOME']._serialized_end=1186
+  _globals['_APPLYOUTCOMEITEM']._serialized_start=1189
+  _globals['_APPLYOUTCOMEITEM']._serialized_end=1523
+  _globals['_LOOKUPPAYMENTINTENTREQUEST']._serialized_start=1526
+  _globals['_LOOKUPPAYMENTINTENTREQUEST']._serialized_end=1670
+  _globals['_LOOKUPPAYMENTINTENTRESPONSE']._serialized_start=1672
+  _globals['_LOOKUPPAYMENTINTENTRESPONSE']._serialized_end=1759
+  _globals['_BATCHAPPLYOUTCOMERESPONSE']._serialized_start=1761
+  _globals['_BATCHAPPLYOUTCOMERESPONSE']._serialized_end=1846
+  _globals['_APPLYOUTCOMEVERDICT']._serialized_start=1849
+  _globals['_APPLYOUTCOMEVERDICT']._serialized_end=1988
+  _globals['_BATCHCHECKCLIENTSECRETSREQUEST']._serialized_start=1990
+  _globals['_BATCHCHECKCLIENTSECRETSREQUEST']._serialized_end=2085
+  _globals['_CHECKCLIENTSECRETITEM']._serialized_start=2088
+  _globals['_CHECKCLIENTSECRETITEM']._serialized_end=2256
+  _globals['_BATCHCHECKCLIENTSECRETSRESPONSE']._serialized_start=2258
+  _globals['_BATCHCHECKCLIENTSECRETSRESPONSE']._serialized_end=2354
+  _globals['_CHECKCLIENTSECRETVERDICT']._serialized_start=2356
+  _globals['_CHECKCLIENTSECRETVERDICT']._serialized_end=2444
+  _globals['_BATCHFINDPURGEDPAYMENTSREQUEST']._serialized_start=2446
+  _globals['_BATCHFINDPURGEDPAYMENTSREQUEST']._serialized_end=2541
+  _globals['_FINDPURGEDPAYMENTITEM']._serialized_start=2543
+  _globals['_FINDPURGEDPAYMENTITEM']._serialized_end=2626
+  _globals['_BATCHFINDPURGEDPAYMENTSRESPONSE']._serialized_start=2628
+  _globals['_BATCHFINDPURGEDPAYMENTSRESPONSE']._serialized_end=2689
+  _globals['_PAYMENTINTENTLIFECYCLESERVICE']._serialized_start=2692
+  _globals['_PAYMENTINTENTLIFECYCLESERVICE']._serialized_end=3336
 # @@protoc_insertion_point(module_scope)

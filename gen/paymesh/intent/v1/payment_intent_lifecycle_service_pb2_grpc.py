@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class PaymentIntentLifecycleServiceStub:
-    """How transactions move payment intents. Internal: called by `txn_svc` only. A batch takes many items
+    """How transactions move payment intents. Internal: called by `txn_svc` and its purge
+    only. A batch takes many items
     with one verdict each, in the order of the request, and repeating an item is safe.
     """
 
@@ -51,10 +52,21 @@ class PaymentIntentLifecycleServiceStub:
                 request_serializer=paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.LookUpPaymentIntentRequest.SerializeToString,
                 response_deserializer=paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.LookUpPaymentIntentResponse.FromString,
                 _registered_method=True)
+        self.BatchCheckClientSecrets = channel.unary_unary(
+                '/paymesh.intent.v1.PaymentIntentLifecycleService/BatchCheckClientSecrets',
+                request_serializer=paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.BatchCheckClientSecretsRequest.SerializeToString,
+                response_deserializer=paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.BatchCheckClientSecretsResponse.FromString,
+                _registered_method=True)
+        self.BatchFindPurgedPayments = channel.unary_unary(
+                '/paymesh.intent.v1.PaymentIntentLifecycleService/BatchFindPurgedPayments',
+                request_serializer=paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.BatchFindPurgedPaymentsRequest.SerializeToString,
+                response_deserializer=paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.BatchFindPurgedPaymentsResponse.FromString,
+                _registered_method=True)
 
 
 class PaymentIntentLifecycleServiceServicer:
-    """How transactions move payment intents. Internal: called by `txn_svc` only. A batch takes many items
+    """How transactions move payment intents. Internal: called by `txn_svc` and its purge
+    only. A batch takes many items
     with one verdict each, in the order of the request, and repeating an item is safe.
     """
 
@@ -62,7 +74,8 @@ class PaymentIntentLifecycleServiceServicer:
         """Claims intents for transactions: moves each to `processing` and returns what to charge. One
         transaction holds an intent at a time; the transaction that holds it may ask again.
 
-        Refusals per item: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE.
+        Refusals per item: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE, SERVICE_UNAVAILABLE for a
+        claim that comes after its time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -72,7 +85,8 @@ class PaymentIntentLifecycleServiceServicer:
         """Tells intents what became of the transactions that hold them. Only the transaction that holds
         an intent can move it; an outcome that was applied before changes nothing.
 
-        Refusals per item: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE.
+        Refusals per item: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE, PARAMETER_INVALID for an
+        amount that the intent does not let be authorized.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -82,6 +96,25 @@ class PaymentIntentLifecycleServiceServicer:
         """Returns an intent, so that a list of nothing can be told from a list for no intent.
 
         Reasons: RESOURCE_MISSING.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchCheckClientSecrets(self, request, context):
+        """Checks the client secrets by which browsers show that a merchant gave them an intent to pay.
+        Changes nothing.
+
+        Refusals per item: RESOURCE_MISSING, the same for a wrong secret and for an intent that is not the
+        merchant's; PAYMENT_INTENT_UNEXPECTED_STATE for one that can't be paid any more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchFindPurgedPayments(self, request, context):
+        """Says which payments were purged, so that what else is left of them may go, too. Called by the purge
+        of `txn_svc`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -105,6 +138,16 @@ def add_PaymentIntentLifecycleServiceServicer_to_server(servicer, server):
                     request_deserializer=paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.LookUpPaymentIntentRequest.FromString,
                     response_serializer=paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.LookUpPaymentIntentResponse.SerializeToString,
             ),
+            'BatchCheckClientSecrets': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchCheckClientSecrets,
+                    request_deserializer=paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.BatchCheckClientSecretsRequest.FromString,
+                    response_serializer=paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.BatchCheckClientSecretsResponse.SerializeToString,
+            ),
+            'BatchFindPurgedPayments': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchFindPurgedPayments,
+                    request_deserializer=paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.BatchFindPurgedPaymentsRequest.FromString,
+                    response_serializer=paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.BatchFindPurgedPaymentsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'paymesh.intent.v1.PaymentIntentLifecycleService', rpc_method_handlers)
@@ -114,7 +157,8 @@ def add_PaymentIntentLifecycleServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PaymentIntentLifecycleService:
-    """How transactions move payment intents. Internal: called by `txn_svc` only. A batch takes many items
+    """How transactions move payment intents. Internal: called by `txn_svc` and its purge
+    only. A batch takes many items
     with one verdict each, in the order of the request, and repeating an item is safe.
     """
 
@@ -189,6 +233,60 @@ class PaymentIntentLifecycleService:
             '/paymesh.intent.v1.PaymentIntentLifecycleService/LookUpPaymentIntent',
             paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.LookUpPaymentIntentRequest.SerializeToString,
             paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.LookUpPaymentIntentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchCheckClientSecrets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/paymesh.intent.v1.PaymentIntentLifecycleService/BatchCheckClientSecrets',
+            paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.BatchCheckClientSecretsRequest.SerializeToString,
+            paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.BatchCheckClientSecretsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchFindPurgedPayments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/paymesh.intent.v1.PaymentIntentLifecycleService/BatchFindPurgedPayments',
+            paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.BatchFindPurgedPaymentsRequest.SerializeToString,
+            paymesh_dot_intent_dot_v1_dot_payment__intent__lifecycle__service__pb2.BatchFindPurgedPaymentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

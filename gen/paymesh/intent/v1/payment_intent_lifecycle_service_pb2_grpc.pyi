@@ -27,7 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PaymentIntentLifecycleServiceStub:
-    """How transactions move payment intents. Internal: called by `txn_svc` only. A batch takes many items
+    """How transactions move payment intents. Internal: called by `txn_svc` and its purge
+    only. A batch takes many items
     with one verdict each, in the order of the request, and repeating an item is safe.
     """
 
@@ -39,23 +40,37 @@ class PaymentIntentLifecycleServiceStub:
     """Claims intents for transactions: moves each to `processing` and returns what to charge. One
     transaction holds an intent at a time; the transaction that holds it may ask again.
 
-    Refusals per item: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE.
+    Refusals per item: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE, SERVICE_UNAVAILABLE for a
+    claim that comes after its time.
     """
     BatchApplyOutcome: _grpc.UnaryUnaryMultiCallable[_payment_intent_lifecycle_service_pb2.BatchApplyOutcomeRequest, _payment_intent_lifecycle_service_pb2.BatchApplyOutcomeResponse]
     """Tells intents what became of the transactions that hold them. Only the transaction that holds
     an intent can move it; an outcome that was applied before changes nothing.
 
-    Refusals per item: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE.
+    Refusals per item: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE, PARAMETER_INVALID for an
+    amount that the intent does not let be authorized.
     """
     LookUpPaymentIntent: _grpc.UnaryUnaryMultiCallable[_payment_intent_lifecycle_service_pb2.LookUpPaymentIntentRequest, _payment_intent_lifecycle_service_pb2.LookUpPaymentIntentResponse]
     """Returns an intent, so that a list of nothing can be told from a list for no intent.
 
     Reasons: RESOURCE_MISSING.
     """
+    BatchCheckClientSecrets: _grpc.UnaryUnaryMultiCallable[_payment_intent_lifecycle_service_pb2.BatchCheckClientSecretsRequest, _payment_intent_lifecycle_service_pb2.BatchCheckClientSecretsResponse]
+    """Checks the client secrets by which browsers show that a merchant gave them an intent to pay.
+    Changes nothing.
+
+    Refusals per item: RESOURCE_MISSING, the same for a wrong secret and for an intent that is not the
+    merchant's; PAYMENT_INTENT_UNEXPECTED_STATE for one that can't be paid any more.
+    """
+    BatchFindPurgedPayments: _grpc.UnaryUnaryMultiCallable[_payment_intent_lifecycle_service_pb2.BatchFindPurgedPaymentsRequest, _payment_intent_lifecycle_service_pb2.BatchFindPurgedPaymentsResponse]
+    """Says which payments were purged, so that what else is left of them may go, too. Called by the purge
+    of `txn_svc`.
+    """
 
 @_typing.type_check_only
 class PaymentIntentLifecycleServiceAsyncStub(PaymentIntentLifecycleServiceStub):
-    """How transactions move payment intents. Internal: called by `txn_svc` only. A batch takes many items
+    """How transactions move payment intents. Internal: called by `txn_svc` and its purge
+    only. A batch takes many items
     with one verdict each, in the order of the request, and repeating an item is safe.
     """
 
@@ -64,22 +79,36 @@ class PaymentIntentLifecycleServiceAsyncStub(PaymentIntentLifecycleServiceStub):
     """Claims intents for transactions: moves each to `processing` and returns what to charge. One
     transaction holds an intent at a time; the transaction that holds it may ask again.
 
-    Refusals per item: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE.
+    Refusals per item: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE, SERVICE_UNAVAILABLE for a
+    claim that comes after its time.
     """
     BatchApplyOutcome: _aio.UnaryUnaryMultiCallable[_payment_intent_lifecycle_service_pb2.BatchApplyOutcomeRequest, _payment_intent_lifecycle_service_pb2.BatchApplyOutcomeResponse]  # type: ignore[assignment]
     """Tells intents what became of the transactions that hold them. Only the transaction that holds
     an intent can move it; an outcome that was applied before changes nothing.
 
-    Refusals per item: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE.
+    Refusals per item: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE, PARAMETER_INVALID for an
+    amount that the intent does not let be authorized.
     """
     LookUpPaymentIntent: _aio.UnaryUnaryMultiCallable[_payment_intent_lifecycle_service_pb2.LookUpPaymentIntentRequest, _payment_intent_lifecycle_service_pb2.LookUpPaymentIntentResponse]  # type: ignore[assignment]
     """Returns an intent, so that a list of nothing can be told from a list for no intent.
 
     Reasons: RESOURCE_MISSING.
     """
+    BatchCheckClientSecrets: _aio.UnaryUnaryMultiCallable[_payment_intent_lifecycle_service_pb2.BatchCheckClientSecretsRequest, _payment_intent_lifecycle_service_pb2.BatchCheckClientSecretsResponse]  # type: ignore[assignment]
+    """Checks the client secrets by which browsers show that a merchant gave them an intent to pay.
+    Changes nothing.
+
+    Refusals per item: RESOURCE_MISSING, the same for a wrong secret and for an intent that is not the
+    merchant's; PAYMENT_INTENT_UNEXPECTED_STATE for one that can't be paid any more.
+    """
+    BatchFindPurgedPayments: _aio.UnaryUnaryMultiCallable[_payment_intent_lifecycle_service_pb2.BatchFindPurgedPaymentsRequest, _payment_intent_lifecycle_service_pb2.BatchFindPurgedPaymentsResponse]  # type: ignore[assignment]
+    """Says which payments were purged, so that what else is left of them may go, too. Called by the purge
+    of `txn_svc`.
+    """
 
 class PaymentIntentLifecycleServiceServicer(metaclass=_abc_1.ABCMeta):
-    """How transactions move payment intents. Internal: called by `txn_svc` only. A batch takes many items
+    """How transactions move payment intents. Internal: called by `txn_svc` and its purge
+    only. A batch takes many items
     with one verdict each, in the order of the request, and repeating an item is safe.
     """
 
@@ -92,7 +121,8 @@ class PaymentIntentLifecycleServiceServicer(metaclass=_abc_1.ABCMeta):
         """Claims intents for transactions: moves each to `processing` and returns what to charge. One
         transaction holds an intent at a time; the transaction that holds it may ask again.
 
-        Refusals per item: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE.
+        Refusals per item: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE, SERVICE_UNAVAILABLE for a
+        claim that comes after its time.
         """
 
     @_abc_1.abstractmethod
@@ -104,7 +134,8 @@ class PaymentIntentLifecycleServiceServicer(metaclass=_abc_1.ABCMeta):
         """Tells intents what became of the transactions that hold them. Only the transaction that holds
         an intent can move it; an outcome that was applied before changes nothing.
 
-        Refusals per item: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE.
+        Refusals per item: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE, PARAMETER_INVALID for an
+        amount that the intent does not let be authorized.
         """
 
     @_abc_1.abstractmethod
@@ -116,6 +147,29 @@ class PaymentIntentLifecycleServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns an intent, so that a list of nothing can be told from a list for no intent.
 
         Reasons: RESOURCE_MISSING.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchCheckClientSecrets(
+        self,
+        request: _payment_intent_lifecycle_service_pb2.BatchCheckClientSecretsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payment_intent_lifecycle_service_pb2.BatchCheckClientSecretsResponse, _abc.Awaitable[_payment_intent_lifecycle_service_pb2.BatchCheckClientSecretsResponse]]:
+        """Checks the client secrets by which browsers show that a merchant gave them an intent to pay.
+        Changes nothing.
+
+        Refusals per item: RESOURCE_MISSING, the same for a wrong secret and for an intent that is not the
+        merchant's; PAYMENT_INTENT_UNEXPECTED_STATE for one that can't be paid any more.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchFindPurgedPayments(
+        self,
+        request: _payment_intent_lifecycle_service_pb2.BatchFindPurgedPaymentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_payment_intent_lifecycle_service_pb2.BatchFindPurgedPaymentsResponse, _abc.Awaitable[_payment_intent_lifecycle_service_pb2.BatchFindPurgedPaymentsResponse]]:
+        """Says which payments were purged, so that what else is left of them may go, too. Called by the purge
+        of `txn_svc`.
         """
 
 def add_PaymentIntentLifecycleServiceServicer_to_server(servicer: PaymentIntentLifecycleServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -41,8 +41,20 @@ class CaptureMethodEnum(_message.Message):
     manual: CaptureMethodEnum.CaptureMethod
     def __init__(self) -> None: ...
 
+class PartialApprovalEnum(_message.Message):
+    __slots__ = ()
+    class PartialApproval(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        unspecified: _ClassVar[PartialApprovalEnum.PartialApproval]
+        refused: _ClassVar[PartialApprovalEnum.PartialApproval]
+        accepted: _ClassVar[PartialApprovalEnum.PartialApproval]
+    unspecified: PartialApprovalEnum.PartialApproval
+    refused: PartialApprovalEnum.PartialApproval
+    accepted: PartialApprovalEnum.PartialApproval
+    def __init__(self) -> None: ...
+
 class PaymentIntent(_message.Message):
-    __slots__ = ("id", "amount_in_cents", "currency", "status", "capture_method", "description", "metadata", "amount_captured_in_cents", "latest_transaction_id", "last_failure", "client_secret", "created", "mode", "capture_before")
+    __slots__ = ("id", "amount_in_cents", "currency", "status", "capture_method", "description", "metadata", "amount_captured_in_cents", "latest_transaction_id", "last_failure", "client_secret", "created", "mode", "capture_before", "partial_approval", "amount_authorized_in_cents", "archived")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -64,6 +76,9 @@ class PaymentIntent(_message.Message):
     CREATED_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     CAPTURE_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    PARTIAL_APPROVAL_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_AUTHORIZED_IN_CENTS_FIELD_NUMBER: _ClassVar[int]
+    ARCHIVED_FIELD_NUMBER: _ClassVar[int]
     id: str
     amount_in_cents: int
     currency: str
@@ -78,4 +93,7 @@ class PaymentIntent(_message.Message):
     created: int
     mode: _mode_pb2.ModeEnum.Mode
     capture_before: int
-    def __init__(self, id: _Optional[str] = ..., amount_in_cents: _Optional[int] = ..., currency: _Optional[str] = ..., status: _Optional[_Union[PaymentIntentStatusEnum.PaymentIntentStatus, str]] = ..., capture_method: _Optional[_Union[CaptureMethodEnum.CaptureMethod, str]] = ..., description: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., amount_captured_in_cents: _Optional[int] = ..., latest_transaction_id: _Optional[str] = ..., last_failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., client_secret: _Optional[str] = ..., created: _Optional[int] = ..., mode: _Optional[_Union[_mode_pb2.ModeEnum.Mode, str]] = ..., capture_before: _Optional[int] = ...) -> None: ...
+    partial_approval: PartialApprovalEnum.PartialApproval
+    amount_authorized_in_cents: int
+    archived: bool
+    def __init__(self, id: _Optional[str] = ..., amount_in_cents: _Optional[int] = ..., currency: _Optional[str] = ..., status: _Optional[_Union[PaymentIntentStatusEnum.PaymentIntentStatus, str]] = ..., capture_method: _Optional[_Union[CaptureMethodEnum.CaptureMethod, str]] = ..., description: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ..., amount_captured_in_cents: _Optional[int] = ..., latest_transaction_id: _Optional[str] = ..., last_failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., client_secret: _Optional[str] = ..., created: _Optional[int] = ..., mode: _Optional[_Union[_mode_pb2.ModeEnum.Mode, str]] = ..., capture_before: _Optional[int] = ..., partial_approval: _Optional[_Union[PartialApprovalEnum.PartialApproval, str]] = ..., amount_authorized_in_cents: _Optional[int] = ..., archived: _Optional[bool] = ...) -> None: ...

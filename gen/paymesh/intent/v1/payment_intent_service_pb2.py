@@ -27,7 +27,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from paymesh.intent.v1 import payment_intent_pb2 as paymesh_dot_intent_dot_v1_dot_payment__intent__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.paymesh/intent/v1/payment_intent_service.proto\x12\x11paymesh.intent.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a&paymesh/intent/v1/payment_intent.proto\"\xe2\x02\n\x1a\x43reatePaymentIntentRequest\x12\"\n\x0f\x61mount_in_cents\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x02H\x00\x88\x01\x01\x12\x16\n\x08\x63urrency\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\x0b\x64\x65scription\x18\x03 \x01(\tH\x01\x88\x01\x01\x12J\n\x0e\x63\x61pture_method\x18\x04 \x01(\x0e\x32\x32.paymesh.intent.v1.CaptureMethodEnum.CaptureMethod\x12M\n\x08metadata\x18\x05 \x03(\x0b\x32;.paymesh.intent.v1.CreatePaymentIntentRequest.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x12\n\x10_amount_in_centsB\x0e\n\x0c_description\":\n\x17GetPaymentIntentRequest\x12\x1f\n\x11payment_intent_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\xea\x01\n\x19ListPaymentIntentsRequest\x12\x12\n\x05limit\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x16\n\x0estarting_after\x18\x02 \x01(\t\x12\x15\n\rending_before\x18\x03 \x01(\t\x12N\n\x06status\x18\x04 \x01(\x0e\x32>.paymesh.intent.v1.PaymentIntentStatusEnum.PaymentIntentStatus\x12\x30\n\x07\x63reated\x18\x05 \x01(\x0b\x32\x1f.paymesh.intent.v1.CreatedRangeB\x08\n\x06_limit\"r\n\x0c\x43reatedRange\x12\x0f\n\x02gt\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x10\n\x03gte\x18\x02 \x01(\rH\x01\x88\x01\x01\x12\x0f\n\x02lt\x18\x03 \x01(\rH\x02\x88\x01\x01\x12\x10\n\x03lte\x18\x04 \x01(\rH\x03\x88\x01\x01\x42\x05\n\x03_gtB\x06\n\x04_gteB\x05\n\x03_ltB\x06\n\x04_lte\"U\n\x11PaymentIntentList\x12.\n\x04\x64\x61ta\x18\x01 \x03(\x0b\x32 .paymesh.intent.v1.PaymentIntent\x12\x10\n\x08has_more\x18\x02 \x01(\x08\"=\n\x1a\x43\x61ncelPaymentIntentRequest\x12\x1f\n\x11payment_intent_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x86\x01\n\x1b\x43\x61pturePaymentIntentRequest\x12\x1f\n\x11payment_intent_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\'\n\x1a\x61mount_to_capture_in_cents\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x1d\n\x1b_amount_to_capture_in_cents2\xf7\x05\n\x14PaymentIntentService\x12\x83\x01\n\x13\x43reatePaymentIntent\x12-.paymesh.intent.v1.CreatePaymentIntentRequest\x1a .paymesh.intent.v1.PaymentIntent\"\x1b\x82\xd3\xe4\x93\x02\x15\"\x10/payment-intents:\x01*\x12\x8e\x01\n\x10GetPaymentIntent\x12*.paymesh.intent.v1.GetPaymentIntentRequest\x1a .paymesh.intent.v1.PaymentIntent\",\x82\xd3\xe4\x93\x02&\x12$/payment-intents/{payment_intent_id}\x12\x82\x01\n\x12ListPaymentIntents\x12,.paymesh.intent.v1.ListPaymentIntentsRequest\x1a$.paymesh.intent.v1.PaymentIntentList\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/payment-intents\x12\x9e\x01\n\x13\x43\x61ncelPaymentIntent\x12-.paymesh.intent.v1.CancelPaymentIntentRequest\x1a .paymesh.intent.v1.PaymentIntent\"6\x82\xd3\xe4\x93\x02\x30\"+/payment-intents/{payment_intent_id}/cancel:\x01*\x12\xa1\x01\n\x14\x43\x61pturePaymentIntent\x12..paymesh.intent.v1.CapturePaymentIntentRequest\x1a .paymesh.intent.v1.PaymentIntent\"7\x82\xd3\xe4\x93\x02\x31\",/payment-intents/{payment_intent_id}/capture:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.paymesh/intent/v1/payment_intent_service.proto\x12\x11paymesh.intent.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a&paymesh/intent/v1/payment_intent.proto\"\xb4\x03\n\x1a\x43reatePaymentIntentRequest\x12\"\n\x0f\x61mount_in_cents\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x02H\x00\x88\x01\x01\x12\x16\n\x08\x63urrency\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\x0b\x64\x65scription\x18\x03 \x01(\tH\x01\x88\x01\x01\x12J\n\x0e\x63\x61pture_method\x18\x04 \x01(\x0e\x32\x32.paymesh.intent.v1.CaptureMethodEnum.CaptureMethod\x12M\n\x08metadata\x18\x05 \x03(\x0b\x32;.paymesh.intent.v1.CreatePaymentIntentRequest.MetadataEntry\x12P\n\x10partial_approval\x18\x06 \x01(\x0e\x32\x36.paymesh.intent.v1.PartialApprovalEnum.PartialApproval\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x12\n\x10_amount_in_centsB\x0e\n\x0c_description\":\n\x17GetPaymentIntentRequest\x12\x1f\n\x11payment_intent_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\xea\x01\n\x19ListPaymentIntentsRequest\x12\x12\n\x05limit\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x16\n\x0estarting_after\x18\x02 \x01(\t\x12\x15\n\rending_before\x18\x03 \x01(\t\x12N\n\x06status\x18\x04 \x01(\x0e\x32>.paymesh.intent.v1.PaymentIntentStatusEnum.PaymentIntentStatus\x12\x30\n\x07\x63reated\x18\x05 \x01(\x0b\x32\x1f.paymesh.intent.v1.CreatedRangeB\x08\n\x06_limit\"r\n\x0c\x43reatedRange\x12\x0f\n\x02gt\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x10\n\x03gte\x18\x02 \x01(\rH\x01\x88\x01\x01\x12\x0f\n\x02lt\x18\x03 \x01(\rH\x02\x88\x01\x01\x12\x10\n\x03lte\x18\x04 \x01(\rH\x03\x88\x01\x01\x42\x05\n\x03_gtB\x06\n\x04_gteB\x05\n\x03_ltB\x06\n\x04_lte\"U\n\x11PaymentIntentList\x12.\n\x04\x64\x61ta\x18\x01 \x03(\x0b\x32 .paymesh.intent.v1.PaymentIntent\x12\x10\n\x08has_more\x18\x02 \x01(\x08\"=\n\x1a\x43\x61ncelPaymentIntentRequest\x12\x1f\n\x11payment_intent_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x86\x01\n\x1b\x43\x61pturePaymentIntentRequest\x12\x1f\n\x11payment_intent_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\'\n\x1a\x61mount_to_capture_in_cents\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x1d\n\x1b_amount_to_capture_in_cents2\xf7\x05\n\x14PaymentIntentService\x12\x83\x01\n\x13\x43reatePaymentIntent\x12-.paymesh.intent.v1.CreatePaymentIntentRequest\x1a .paymesh.intent.v1.PaymentIntent\"\x1b\x82\xd3\xe4\x93\x02\x15\"\x10/payment-intents:\x01*\x12\x8e\x01\n\x10GetPaymentIntent\x12*.paymesh.intent.v1.GetPaymentIntentRequest\x1a .paymesh.intent.v1.PaymentIntent\",\x82\xd3\xe4\x93\x02&\x12$/payment-intents/{payment_intent_id}\x12\x82\x01\n\x12ListPaymentIntents\x12,.paymesh.intent.v1.ListPaymentIntentsRequest\x1a$.paymesh.intent.v1.PaymentIntentList\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/payment-intents\x12\x9e\x01\n\x13\x43\x61ncelPaymentIntent\x12-.paymesh.intent.v1.CancelPaymentIntentRequest\x1a .paymesh.intent.v1.PaymentIntent\"6\x82\xd3\xe4\x93\x02\x30\"+/payment-intents/{payment_intent_id}/cancel:\x01*\x12\xa1\x01\n\x14\x43\x61pturePaymentIntent\x12..paymesh.intent.v1.CapturePaymentIntentRequest\x1a .paymesh.intent.v1.PaymentIntent\"7\x82\xd3\xe4\x93\x02\x31\",/payment-intents/{payment_intent_id}/capture:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -57,21 +57,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PAYMENTINTENTSERVICE'].methods_by_name['CapturePaymentIntent']._loaded_options = None
   _globals['_PAYMENTINTENTSERVICE'].methods_by_name['CapturePaymentIntent']._serialized_options = b'\202\323\344\223\0021\",/payment-intents/{payment_intent_id}/capture:\001*'
   _globals['_CREATEPAYMENTINTENTREQUEST']._serialized_start=173
-  _globals['_CREATEPAYMENTINTENTREQUEST']._serialized_end=527
-  _globals['_CREATEPAYMENTINTENTREQUEST_METADATAENTRY']._serialized_start=444
-  _globals['_CREATEPAYMENTINTENTREQUEST_METADATAENTRY']._serialized_end=491
-  _globals['_GETPAYMENTINTENTREQUEST']._serialized_start=529
-  _globals['_GETPAYMENTINTENTREQUEST']._serialized_end=587
-  _globals['_LISTPAYMENTINTENTSREQUEST']._serialized_start=590
-  _globals['_LISTPAYMENTINTENTSREQUEST']._serialized_end=824
-  _globals['_CREATEDRANGE']._serialized_start=826
-  _globals['_CREATEDRANGE']._serialized_end=940
-  _globals['_PAYMENTINTENTLIST']._serialized_start=942
-  _globals['_PAYMENTINTENTLIST']._serialized_end=1027
-  _globals['_CANCELPAYMENTINTENTREQUEST']._serialized_start=1029
-  _globals['_CANCELPAYMENTINTENTREQUEST']._serialized_end=1090
-  _globals['_CAPTUREPAYMENTINTENTREQUEST']._serialized_start=1093
-  _globals['_CAPTUREPAYMENTINTENTREQUEST']._serialized_end=1227
-  _globals['_PAYMENTINTENTSERVICE']._serialized_start=1230
-  _globals['_PAYMENTINTENTSERVICE']._serialized_end=1989
+  _globals['_CREATEPAYMENTINTENTREQUEST']._serialized_end=609
+  _globals['_CREATEPAYMENTINTENTREQUEST_METADATAENTRY']._serialized_start=526
+  _globals['_CREATEPAYMENTINTENTREQUEST_METADATAENTRY']._serialized_end=573
+  _globals['_GETPAYMENTINTENTREQUEST']._serialized_start=611
+  _globals['_GETPAYMENTINTENTREQUEST']._serialized_end=669
+  _globals['_LISTPAYMENTINTENTSREQUEST']._serialized_start=672
+  _globals['_LISTPAYMENTINTENTSREQUEST']._serialized_end=906
+  _globals['_CREATEDRANGE']._serialized_start=908
+  _globals['_CREATEDRANGE']._serialized_end=1022
+  _globals['_PAYMENTINTENTLIST']._serialized_start=1024
+  _globals['_PAYMENTINTENTLIST']._serialized_end=1109
+  _globals['_CANCELPAYMENTINTENTREQUEST']._serialized_start=1111
+  _globals['_CANCELPAYMENTINTENTREQUEST']._serialized_end=1172
+  _globals['_CAPTUREPAYMENTINTENTREQUEST']._serialized_start=1175
+  _globals['_CAPTUREPAYMENTINTENTREQUEST']._serialized_end=1309
+  _globals['_PAYMENTINTENTSERVICE']._serialized_start=1312
+  _globals['_PAYMENTINTENTSERVICE']._serialized_end=2071
 # @@protoc_insertion_point(module_scope)

@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CreatePaymentIntentRequest(_message.Message):
-    __slots__ = ("amount_in_cents", "currency", "description", "capture_method", "metadata")
+    __slots__ = ("amount_in_cents", "currency", "description", "capture_method", "metadata", "partial_approval")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -23,12 +23,14 @@ class CreatePaymentIntentRequest(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     CAPTURE_METHOD_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
+    PARTIAL_APPROVAL_FIELD_NUMBER: _ClassVar[int]
     amount_in_cents: int
     currency: str
     description: str
     capture_method: _payment_intent_pb2.CaptureMethodEnum.CaptureMethod
     metadata: _containers.ScalarMap[str, str]
-    def __init__(self, amount_in_cents: _Optional[int] = ..., currency: _Optional[str] = ..., description: _Optional[str] = ..., capture_method: _Optional[_Union[_payment_intent_pb2.CaptureMethodEnum.CaptureMethod, str]] = ..., metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    partial_approval: _payment_intent_pb2.PartialApprovalEnum.PartialApproval
+    def __init__(self, amount_in_cents: _Optional[int] = ..., currency: _Optional[str] = ..., description: _Optional[str] = ..., capture_method: _Optional[_Union[_payment_intent_pb2.CaptureMethodEnum.CaptureMethod, str]] = ..., metadata: _Optional[_Mapping[str, str]] = ..., partial_approval: _Optional[_Union[_payment_intent_pb2.PartialApprovalEnum.PartialApproval, str]] = ...) -> None: ...
 
 class GetPaymentIntentRequest(_message.Message):
     __slots__ = ("payment_intent_id",)

@@ -60,10 +60,11 @@ class PaymentIntentServiceStub:
     """
     CapturePaymentIntent: _grpc.UnaryUnaryMultiCallable[_payment_intent_service_pb2.CapturePaymentIntentRequest, _payment_intent_pb2.PaymentIntent]
     """Collects the funds of an `authorized` intent, all or a part, once; the rest is released. Waits
-    for the card network's answer: then the intent is `succeeded`. Where the answer does not come
-    in time the intent is `processing`, the network is told again until it answers, and then the
-    intent succeeds: a capture can't be taken back. With an `Idempotency-Key` header a repeated call
-    returns the first answer byte for byte.
+    for the card network's answer: then the intent is `succeeded`, or `authorized` as before with
+    `lastFailure` when the network refuses: nothing was collected. Where the answer does not come in
+    time the intent is `processing` and the network is told again until it answers: a capture can't
+    be taken back. With an `Idempotency-Key` header a repeated call returns the first answer byte for
+    byte; after a refusal a new try needs a new key.
 
     Reasons: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE, AUTHORIZATION_EXPIRED,
     PARAMETER_INVALID, IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_KEY_IN_USE.
@@ -100,10 +101,11 @@ class PaymentIntentServiceAsyncStub(PaymentIntentServiceStub):
     """
     CapturePaymentIntent: _aio.UnaryUnaryMultiCallable[_payment_intent_service_pb2.CapturePaymentIntentRequest, _payment_intent_pb2.PaymentIntent]  # type: ignore[assignment]
     """Collects the funds of an `authorized` intent, all or a part, once; the rest is released. Waits
-    for the card network's answer: then the intent is `succeeded`. Where the answer does not come
-    in time the intent is `processing`, the network is told again until it answers, and then the
-    intent succeeds: a capture can't be taken back. With an `Idempotency-Key` header a repeated call
-    returns the first answer byte for byte.
+    for the card network's answer: then the intent is `succeeded`, or `authorized` as before with
+    `lastFailure` when the network refuses: nothing was collected. Where the answer does not come in
+    time the intent is `processing` and the network is told again until it answers: a capture can't
+    be taken back. With an `Idempotency-Key` header a repeated call returns the first answer byte for
+    byte; after a refusal a new try needs a new key.
 
     Reasons: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE, AUTHORIZATION_EXPIRED,
     PARAMETER_INVALID, IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_KEY_IN_USE.
@@ -167,10 +169,11 @@ class PaymentIntentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_payment_intent_pb2.PaymentIntent, _abc.Awaitable[_payment_intent_pb2.PaymentIntent]]:
         """Collects the funds of an `authorized` intent, all or a part, once; the rest is released. Waits
-        for the card network's answer: then the intent is `succeeded`. Where the answer does not come
-        in time the intent is `processing`, the network is told again until it answers, and then the
-        intent succeeds: a capture can't be taken back. With an `Idempotency-Key` header a repeated call
-        returns the first answer byte for byte.
+        for the card network's answer: then the intent is `succeeded`, or `authorized` as before with
+        `lastFailure` when the network refuses: nothing was collected. Where the answer does not come in
+        time the intent is `processing` and the network is told again until it answers: a capture can't
+        be taken back. With an `Idempotency-Key` header a repeated call returns the first answer byte for
+        byte; after a refusal a new try needs a new key.
 
         Reasons: RESOURCE_MISSING, PAYMENT_INTENT_UNEXPECTED_STATE, AUTHORIZATION_EXPIRED,
         PARAMETER_INVALID, IDEMPOTENCY_KEY_REUSED, IDEMPOTENCY_KEY_IN_USE.

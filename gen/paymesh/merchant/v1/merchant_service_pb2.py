@@ -23,10 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
+from paymesh.merchant.v1 import api_key_change_pb2 as paymesh_dot_merchant_dot_v1_dot_api__key__change__pb2
+from paymesh.merchant.v1 import api_key_rights_pb2 as paymesh_dot_merchant_dot_v1_dot_api__key__rights__pb2
 from paymesh.merchant.v1 import mode_pb2 as paymesh_dot_merchant_dot_v1_dot_mode__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*paymesh/merchant/v1/merchant_service.proto\x12\x13paymesh.merchant.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1epaymesh/merchant/v1/mode.proto\"\xa1\x01\n\x08Merchant\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07\x63ountry\x18\x03 \x01(\t\x12\x0b\n\x03mcc\x18\x04 \x01(\t\x12;\n\x0c\x62\x61nk_account\x18\x05 \x01(\x0b\x32 .paymesh.merchant.v1.BankAccountH\x00\x88\x01\x01\x12\x0f\n\x07\x63reated\x18\x06 \x01(\rB\x0f\n\r_bank_account\"W\n\x0b\x42\x61nkAccount\x12\x16\n\x0e\x61\x63\x63ount_holder\x18\x01 \x01(\t\x12\x0f\n\x07\x63ountry\x18\x02 \x01(\t\x12\x10\n\x08\x63urrency\x18\x03 \x01(\t\x12\r\n\x05last4\x18\x04 \x01(\t\"\x95\x01\n\x10\x42\x61nkAccountInput\x12\x1c\n\x0e\x61\x63\x63ount_holder\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07\x63ountry\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08\x63urrency\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1c\n\x0e\x61\x63\x63ount_number\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x0erouting_number\x18\x05 \x01(\t\"\xbd\x01\n\x06\x41piKey\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0bmerchant_id\x18\x02 \x01(\t\x12\x30\n\x04mode\x18\x03 \x01(\x0e\x32\".paymesh.merchant.v1.ModeEnum.Mode\x12\x17\n\x0fpublishable_key\x18\x04 \x01(\t\x12\x14\n\x0csecret_last4\x18\x05 \x01(\t\x12\x0f\n\x07\x63reated\x18\x06 \x01(\r\x12\x14\n\x07\x65xpires\x18\x07 \x01(\rH\x00\x88\x01\x01\x42\n\n\x08_expires\"\x92\x01\n\x15\x43reateMerchantRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07\x63ountry\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\x03mcc\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12;\n\x0c\x62\x61nk_account\x18\x04 \x01(\x0b\x32%.paymesh.merchant.v1.BankAccountInput\"I\n\x16\x43reateMerchantResponse\x12/\n\x08merchant\x18\x01 \x01(\x0b\x32\x1d.paymesh.merchant.v1.Merchant\"/\n\x12GetMerchantRequest\x12\x19\n\x0bmerchant_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"F\n\x13GetMerchantResponse\x12/\n\x08merchant\x18\x01 \x01(\x0b\x32\x1d.paymesh.merchant.v1.Merchant\"h\n\x13\x43reateApiKeyRequest\x12\x19\n\x0bmerchant_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x36\n\x04mode\x18\x02 \x01(\x0e\x32\".paymesh.merchant.v1.ModeEnum.ModeB\x04\xe2\x41\x01\x02\"X\n\x14\x43reateApiKeyResponse\x12,\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x1b.paymesh.merchant.v1.ApiKey\x12\x12\n\nsecret_key\x18\x02 \x01(\t\"/\n\x12ListApiKeysRequest\x12\x19\n\x0bmerchant_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"D\n\x13ListApiKeysResponse\x12-\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x1b.paymesh.merchant.v1.ApiKey\"e\n\x11RollApiKeyRequest\x12\x18\n\napi_key_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1f\n\x12overlap_in_seconds\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x15\n\x13_overlap_in_seconds\"V\n\x12RollApiKeyResponse\x12,\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x1b.paymesh.merchant.v1.ApiKey\x12\x12\n\nsecret_key\x18\x02 \x01(\t\"/\n\x13RevokeApiKeyRequest\x12\x18\n\napi_key_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"D\n\x14RevokeApiKeyResponse\x12,\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x1b.paymesh.merchant.v1.ApiKey2\xe9\x04\n\x0fMerchantService\x12i\n\x0e\x43reateMerchant\x12*.paymesh.merchant.v1.CreateMerchantRequest\x1a+.paymesh.merchant.v1.CreateMerchantResponse\x12`\n\x0bGetMerchant\x12\'.paymesh.merchant.v1.GetMerchantRequest\x1a(.paymesh.merchant.v1.GetMerchantResponse\x12\x63\n\x0c\x43reateApiKey\x12(.paymesh.merchant.v1.CreateApiKeyRequest\x1a).paymesh.merchant.v1.CreateApiKeyResponse\x12`\n\x0bListApiKeys\x12\'.paymesh.merchant.v1.ListApiKeysRequest\x1a(.paymesh.merchant.v1.ListApiKeysResponse\x12]\n\nRollApiKey\x12&.paymesh.merchant.v1.RollApiKeyRequest\x1a\'.paymesh.merchant.v1.RollApiKeyResponse\x12\x63\n\x0cRevokeApiKey\x12(.paymesh.merchant.v1.RevokeApiKeyRequest\x1a).paymesh.merchant.v1.RevokeApiKeyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*paymesh/merchant/v1/merchant_service.proto\x12\x13paymesh.merchant.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a(paymesh/merchant/v1/api_key_change.proto\x1a(paymesh/merchant/v1/api_key_rights.proto\x1a\x1epaymesh/merchant/v1/mode.proto\"\xa1\x01\n\x08Merchant\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07\x63ountry\x18\x03 \x01(\t\x12\x0b\n\x03mcc\x18\x04 \x01(\t\x12;\n\x0c\x62\x61nk_account\x18\x05 \x01(\x0b\x32 .paymesh.merchant.v1.BankAccountH\x00\x88\x01\x01\x12\x0f\n\x07\x63reated\x18\x06 \x01(\rB\x0f\n\r_bank_account\"W\n\x0b\x42\x61nkAccount\x12\x16\n\x0e\x61\x63\x63ount_holder\x18\x01 \x01(\t\x12\x0f\n\x07\x63ountry\x18\x02 \x01(\t\x12\x10\n\x08\x63urrency\x18\x03 \x01(\t\x12\r\n\x05last4\x18\x04 \x01(\t\"\x95\x01\n\x10\x42\x61nkAccountInput\x12\x1c\n\x0e\x61\x63\x63ount_holder\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07\x63ountry\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08\x63urrency\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1c\n\x0e\x61\x63\x63ount_number\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x0erouting_number\x18\x05 \x01(\t\"\x91\x03\n\x06\x41piKey\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0bmerchant_id\x18\x02 \x01(\t\x12\x30\n\x04mode\x18\x03 \x01(\x0e\x32\".paymesh.merchant.v1.ModeEnum.Mode\x12\x17\n\x0fpublishable_key\x18\x04 \x01(\t\x12\x14\n\x0csecret_last4\x18\x05 \x01(\t\x12\x0f\n\x07\x63reated\x18\x06 \x01(\r\x12\x14\n\x07\x65xpires\x18\x07 \x01(\rH\x00\x88\x01\x01\x12\x42\n\x06status\x18\x08 \x01(\x0e\x32\x32.paymesh.merchant.v1.ApiKeyStatusEnum.ApiKeyStatus\x12\x16\n\tlast_used\x18\t \x01(\rH\x01\x88\x01\x01\x12\x31\n\x06rights\x18\n \x01(\x0b\x32!.paymesh.merchant.v1.ApiKeyRights\x12\x35\n\x08networks\x18\x0b \x01(\x0b\x32#.paymesh.merchant.v1.ApiKeyNetworksB\n\n\x08_expiresB\x0c\n\n_last_used\"g\n\x10\x41piKeyStatusEnum\"S\n\x0c\x41piKeyStatus\x12\x0f\n\x0bunspecified\x10\x00\x12\n\n\x06\x61\x63tive\x10\x01\x12\x0c\n\x08\x65xpiring\x10\x02\x12\x0b\n\x07\x65xpired\x10\x03\x12\x0b\n\x07revoked\x10\x04\"\x92\x01\n\x15\x43reateMerchantRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x15\n\x07\x63ountry\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\x03mcc\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12;\n\x0c\x62\x61nk_account\x18\x04 \x01(\x0b\x32%.paymesh.merchant.v1.BankAccountInput\"I\n\x16\x43reateMerchantResponse\x12/\n\x08merchant\x18\x01 \x01(\x0b\x32\x1d.paymesh.merchant.v1.Merchant\"/\n\x12GetMerchantRequest\x12\x19\n\x0bmerchant_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"F\n\x13GetMerchantResponse\x12/\n\x08merchant\x18\x01 \x01(\x0b\x32\x1d.paymesh.merchant.v1.Merchant\"\xee\x01\n\x13\x43reateApiKeyRequest\x12\x19\n\x0bmerchant_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x36\n\x04mode\x18\x02 \x01(\x0e\x32\".paymesh.merchant.v1.ModeEnum.ModeB\x04\xe2\x41\x01\x02\x12\x1a\n\x0crequested_by\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x31\n\x06rights\x18\x04 \x01(\x0b\x32!.paymesh.merchant.v1.ApiKeyRights\x12\x35\n\x08networks\x18\x05 \x01(\x0b\x32#.paymesh.merchant.v1.ApiKeyNetworks\"X\n\x14\x43reateApiKeyResponse\x12,\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x1b.paymesh.merchant.v1.ApiKey\x12\x12\n\nsecret_key\x18\x02 \x01(\t\"/\n\x12ListApiKeysRequest\x12\x19\n\x0bmerchant_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"D\n\x13ListApiKeysResponse\x12-\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x1b.paymesh.merchant.v1.ApiKey\"\x81\x01\n\x11RollApiKeyRequest\x12\x18\n\napi_key_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1f\n\x12overlap_in_seconds\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x1a\n\x0crequested_by\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x42\x15\n\x13_overlap_in_seconds\"V\n\x12RollApiKeyResponse\x12,\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x1b.paymesh.merchant.v1.ApiKey\x12\x12\n\nsecret_key\x18\x02 \x01(\t\"K\n\x13RevokeApiKeyRequest\x12\x18\n\napi_key_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1a\n\x0crequested_by\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"D\n\x14RevokeApiKeyResponse\x12,\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x1b.paymesh.merchant.v1.ApiKey\"\xb7\x01\n\x15RestrictApiKeyRequest\x12\x18\n\napi_key_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1a\n\x0crequested_by\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x31\n\x06rights\x18\x03 \x01(\x0b\x32!.paymesh.merchant.v1.ApiKeyRights\x12\x35\n\x08networks\x18\x04 \x01(\x0b\x32#.paymesh.merchant.v1.ApiKeyNetworks\"F\n\x16RestrictApiKeyResponse\x12,\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x1b.paymesh.merchant.v1.ApiKey\"s\n\x18ListApiKeyChangesRequest\x12\x19\n\x0bmerchant_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x05limit\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x13\n\x06\x62\x65\x66ore\x18\x03 \x01(\x03H\x01\x88\x01\x01\x42\x08\n\x06_limitB\t\n\x07_before\"a\n\x19ListApiKeyChangesResponse\x12\x32\n\x07\x63hanges\x18\x01 \x03(\x0b\x32!.paymesh.merchant.v1.ApiKeyChange\x12\x10\n\x08has_more\x18\x02 \x01(\x08\x32\xc8\x06\n\x0fMerchantService\x12i\n\x0e\x43reateMerchant\x12*.paymesh.merchant.v1.CreateMerchantRequest\x1a+.paymesh.merchant.v1.CreateMerchantResponse\x12`\n\x0bGetMerchant\x12\'.paymesh.merchant.v1.GetMerchantRequest\x1a(.paymesh.merchant.v1.GetMerchantResponse\x12\x63\n\x0c\x43reateApiKey\x12(.paymesh.merchant.v1.CreateApiKeyRequest\x1a).paymesh.merchant.v1.CreateApiKeyResponse\x12`\n\x0bListApiKeys\x12\'.paymesh.merchant.v1.ListApiKeysRequest\x1a(.paymesh.merchant.v1.ListApiKeysResponse\x12]\n\nRollApiKey\x12&.paymesh.merchant.v1.RollApiKeyRequest\x1a\'.paymesh.merchant.v1.RollApiKeyResponse\x12\x63\n\x0cRevokeApiKey\x12(.paymesh.merchant.v1.RevokeApiKeyRequest\x1a).paymesh.merchant.v1.RevokeApiKeyResponse\x12i\n\x0eRestrictApiKey\x12*.paymesh.merchant.v1.RestrictApiKeyRequest\x1a+.paymesh.merchant.v1.RestrictApiKeyResponse\x12r\n\x11ListApiKeyChanges\x12-.paymesh.merchant.v1.ListApiKeyChangesRequest\x1a..paymesh.merchant.v1.ListApiKeyChangesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,44 +55,68 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEAPIKEYREQUEST'].fields_by_name['merchant_id']._serialized_options = b'\342A\001\002'
   _globals['_CREATEAPIKEYREQUEST'].fields_by_name['mode']._loaded_options = None
   _globals['_CREATEAPIKEYREQUEST'].fields_by_name['mode']._serialized_options = b'\342A\001\002'
+  _globals['_CREATEAPIKEYREQUEST'].fields_by_name['requested_by']._loaded_options = None
+  _globals['_CREATEAPIKEYREQUEST'].fields_by_name['requested_by']._serialized_options = b'\342A\001\002'
   _globals['_LISTAPIKEYSREQUEST'].fields_by_name['merchant_id']._loaded_options = None
   _globals['_LISTAPIKEYSREQUEST'].fields_by_name['merchant_id']._serialized_options = b'\342A\001\002'
   _globals['_ROLLAPIKEYREQUEST'].fields_by_name['api_key_id']._loaded_options = None
   _globals['_ROLLAPIKEYREQUEST'].fields_by_name['api_key_id']._serialized_options = b'\342A\001\002'
+  _globals['_ROLLAPIKEYREQUEST'].fields_by_name['requested_by']._loaded_options = None
+  _globals['_ROLLAPIKEYREQUEST'].fields_by_name['requested_by']._serialized_options = b'\342A\001\002'
   _globals['_REVOKEAPIKEYREQUEST'].fields_by_name['api_key_id']._loaded_options = None
   _globals['_REVOKEAPIKEYREQUEST'].fields_by_name['api_key_id']._serialized_options = b'\342A\001\002'
-  _globals['_MERCHANT']._serialized_start=133
-  _globals['_MERCHANT']._serialized_end=294
-  _globals['_BANKACCOUNT']._serialized_start=296
-  _globals['_BANKACCOUNT']._serialized_end=383
-  _globals['_BANKACCOUNTINPUT']._serialized_start=386
-  _globals['_BANKACCOUNTINPUT']._serialized_end=535
-  _globals['_APIKEY']._serialized_start=538
-  _globals['_APIKEY']._serialized_end=727
-  _globals['_CREATEMERCHANTREQUEST']._serialized_start=730
-  _globals['_CREATEMERCHANTREQUEST']._serialized_end=876
-  _globals['_CREATEMERCHANTRESPONSE']._serialized_start=878
-  _globals['_CREATEMERCHANTRESPONSE']._serialized_end=951
-  _globals['_GETMERCHANTREQUEST']._serialized_start=953
-  _globals['_GETMERCHANTREQUEST']._serialized_end=1000
-  _globals['_GETMERCHANTRESPONSE']._serialized_start=1002
-  _globals['_GETMERCHANTRESPONSE']._serialized_end=1072
-  _globals['_CREATEAPIKEYREQUEST']._serialized_start=1074
-  _globals['_CREATEAPIKEYREQUEST']._serialized_end=1178
-  _globals['_CREATEAPIKEYRESPONSE']._serialized_start=1180
-  _globals['_CREATEAPIKEYRESPONSE']._serialized_end=1268
-  _globals['_LISTAPIKEYSREQUEST']._serialized_start=1270
-  _globals['_LISTAPIKEYSREQUEST']._serialized_end=1317
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=1319
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=1387
-  _globals['_ROLLAPIKEYREQUEST']._serialized_start=1389
-  _globals['_ROLLAPIKEYREQUEST']._serialized_end=1490
-  _globals['_ROLLAPIKEYRESPONSE']._serialized_start=1492
-  _globals['_ROLLAPIKEYRESPONSE']._serialized_end=1578
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=1580
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=1627
-  _globals['_REVOKEAPIKEYRESPONSE']._serialized_start=1629
-  _globals['_REVOKEAPIKEYRESPONSE']._serialized_end=1697
-  _globals['_MERCHANTSERVICE']._serialized_start=1700
-  _globals['_MERCHANTSERVICE']._serialized_end=2317
+  _globals['_REVOKEAPIKEYREQUEST'].fields_by_name['requested_by']._loaded_options = None
+  _globals['_REVOKEAPIKEYREQUEST'].fields_by_name['requested_by']._serialized_options = b'\342A\001\002'
+  _globals['_RESTRICTAPIKEYREQUEST'].fields_by_name['api_key_id']._loaded_options = None
+  _globals['_RESTRICTAPIKEYREQUEST'].fields_by_name['api_key_id']._serialized_options = b'\342A\001\002'
+  _globals['_RESTRICTAPIKEYREQUEST'].fields_by_name['requested_by']._loaded_options = None
+  _globals['_RESTRICTAPIKEYREQUEST'].fields_by_name['requested_by']._serialized_options = b'\342A\001\002'
+  _globals['_LISTAPIKEYCHANGESREQUEST'].fields_by_name['merchant_id']._loaded_options = None
+  _globals['_LISTAPIKEYCHANGESREQUEST'].fields_by_name['merchant_id']._serialized_options = b'\342A\001\002'
+  _globals['_MERCHANT']._serialized_start=217
+  _globals['_MERCHANT']._serialized_end=378
+  _globals['_BANKACCOUNT']._serialized_start=380
+  _globals['_BANKACCOUNT']._serialized_end=467
+  _globals['_BANKACCOUNTINPUT']._serialized_start=470
+  _globals['_BANKACCOUNTINPUT']._serialized_end=619
+  _globals['_APIKEY']._serialized_start=622
+  _globals['_APIKEY']._serialized_end=1023
+  _globals['_APIKEYSTATUSENUM']._serialized_start=1025
+  _globals['_APIKEYSTATUSENUM']._serialized_end=1128
+  _globals['_APIKEYSTATUSENUM_APIKEYSTATUS']._serialized_start=1045
+  _globals['_APIKEYSTATUSENUM_APIKEYSTATUS']._serialized_end=1128
+  _globals['_CREATEMERCHANTREQUEST']._serialized_start=1131
+  _globals['_CREATEMERCHANTREQUEST']._serialized_end=1277
+  _globals['_CREATEMERCHANTRESPONSE']._serialized_start=1279
+  _globals['_CREATEMERCHANTRESPONSE']._serialized_end=1352
+  _globals['_GETMERCHANTREQUEST']._serialized_start=1354
+  _globals['_GETMERCHANTREQUEST']._serialized_end=1401
+  _globals['_GETMERCHANTRESPONSE']._serialized_start=1403
+  _globals['_GETMERCHANTRESPONSE']._serialized_end=1473
+  _globals['_CREATEAPIKEYREQUEST']._serialized_start=1476
+  _globals['_CREATEAPIKEYREQUEST']._serialized_end=1714
+  _globals['_CREATEAPIKEYRESPONSE']._serialized_start=1716
+  _globals['_CREATEAPIKEYRESPONSE']._serialized_end=1804
+  _globals['_LISTAPIKEYSREQUEST']._serialized_start=1806
+  _globals['_LISTAPIKEYSREQUEST']._serialized_end=1853
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=1855
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=1923
+  _globals['_ROLLAPIKEYREQUEST']._serialized_start=1926
+  _globals['_ROLLAPIKEYREQUEST']._serialized_end=2055
+  _globals['_ROLLAPIKEYRESPONSE']._serialized_start=2057
+  _globals['_ROLLAPIKEYRESPONSE']._serialized_end=2143
+  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=2145
+  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=2220
+  _globals['_REVOKEAPIKEYRESPONSE']._serialized_start=2222
+  _globals['_REVOKEAPIKEYRESPONSE']._serialized_end=2290
+  _globals['_RESTRICTAPIKEYREQUEST']._serialized_start=2293
+  _globals['_RESTRICTAPIKEYREQUEST']._serialized_end=2476
+  _globals['_RESTRICTAPIKEYRESPONSE']._serialized_start=2478
+  _globals['_RESTRICTAPIKEYRESPONSE']._serialized_end=2548
+  _globals['_LISTAPIKEYCHANGESREQUEST']._serialized_start=2550
+  _globals['_LISTAPIKEYCHANGESREQUEST']._serialized_end=2665
+  _globals['_LISTAPIKEYCHANGESRESPONSE']._serialized_start=2667
+  _globals['_LISTAPIKEYCHANGESRESPONSE']._serialized_end=2764
+  _globals['_MERCHANTSERVICE']._serialized_start=2767
+  _globals['_MERCHANTSERVICE']._serialized_end=3607
 # @@protoc_insertion_point(module_scope)

@@ -65,6 +65,16 @@ class MerchantServiceStub:
                 request_serializer=paymesh_dot_merchant_dot_v1_dot_merchant__service__pb2.RevokeApiKeyRequest.SerializeToString,
                 response_deserializer=paymesh_dot_merchant_dot_v1_dot_merchant__service__pb2.RevokeApiKeyResponse.FromString,
                 _registered_method=True)
+        self.RestrictApiKey = channel.unary_unary(
+                '/paymesh.merchant.v1.MerchantService/RestrictApiKey',
+                request_serializer=paymesh_dot_merchant_dot_v1_dot_merchant__service__pb2.RestrictApiKeyRequest.SerializeToString,
+                response_deserializer=paymesh_dot_merchant_dot_v1_dot_merchant__service__pb2.RestrictApiKeyResponse.FromString,
+                _registered_method=True)
+        self.ListApiKeyChanges = channel.unary_unary(
+                '/paymesh.merchant.v1.MerchantService/ListApiKeyChanges',
+                request_serializer=paymesh_dot_merchant_dot_v1_dot_merchant__service__pb2.ListApiKeyChangesRequest.SerializeToString,
+                response_deserializer=paymesh_dot_merchant_dot_v1_dot_merchant__service__pb2.ListApiKeyChangesResponse.FromString,
+                _registered_method=True)
 
 
 class MerchantServiceServicer:
@@ -92,7 +102,7 @@ class MerchantServiceServicer:
     def CreateApiKey(self, request, context):
         """Makes a pair of API keys. The secret key is in this answer and nowhere else, ever.
 
-        Reasons: RESOURCE_MISSING, PARAMETER_MISSING.
+        Reasons: RESOURCE_MISSING, PARAMETER_MISSING, PARAMETER_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,18 +118,38 @@ class MerchantServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RollApiKey(self, request, context):
-        """Replaces a pair of API keys: a new pair now, the old one until the overlap is over.
+        """Replaces a pair of API keys: a new pair now, the old one until the overlap is over. The new pair
+        has the rights and the networks of the old one.
 
-        Reasons: RESOURCE_MISSING, PARAMETER_INVALID.
+        Reasons: RESOURCE_MISSING, PARAMETER_MISSING, PARAMETER_INVALID, API_KEY_NOT_IN_FORCE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevokeApiKey(self, request, context):
-        """Ends a pair of API keys; every edge refuses it within seconds. Repeating it is safe.
+        """Ends a pair of API keys; every edge refuses it after 2 seconds. Repeating it is safe.
 
-        Reasons: RESOURCE_MISSING.
+        Reasons: RESOURCE_MISSING, PARAMETER_MISSING.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestrictApiKey(self, request, context):
+        """Sets what a pair of API keys may do and where it may be used from; every edge goes by it after 2
+        seconds.
+
+        Reasons: RESOURCE_MISSING, PARAMETER_MISSING, PARAMETER_INVALID, API_KEY_NOT_IN_FORCE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListApiKeyChanges(self, request, context):
+        """Lists what was done to a merchant's API keys and by whom, newest first.
+
+        Reasons: RESOURCE_MISSING, PARAMETER_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -157,6 +187,16 @@ def add_MerchantServiceServicer_to_server(servicer, server):
                     servicer.RevokeApiKey,
                     request_deserializer=paymesh_dot_merchant_dot_v1_dot_merchant__service__pb2.RevokeApiKeyRequest.FromString,
                     response_serializer=paymesh_dot_merchant_dot_v1_dot_merchant__service__pb2.RevokeApiKeyResponse.SerializeToString,
+            ),
+            'RestrictApiKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestrictApiKey,
+                    request_deserializer=paymesh_dot_merchant_dot_v1_dot_merchant__service__pb2.RestrictApiKeyRequest.FromString,
+                    response_serializer=paymesh_dot_merchant_dot_v1_dot_merchant__service__pb2.RestrictApiKeyResponse.SerializeToString,
+            ),
+            'ListApiKeyChanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListApiKeyChanges,
+                    request_deserializer=paymesh_dot_merchant_dot_v1_dot_merchant__service__pb2.ListApiKeyChangesRequest.FromString,
+                    response_serializer=paymesh_dot_merchant_dot_v1_dot_merchant__service__pb2.ListApiKeyChangesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -322,6 +362,60 @@ class MerchantService:
             '/paymesh.merchant.v1.MerchantService/RevokeApiKey',
             paymesh_dot_merchant_dot_v1_dot_merchant__service__pb2.RevokeApiKeyRequest.SerializeToString,
             paymesh_dot_merchant_dot_v1_dot_merchant__service__pb2.RevokeApiKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestrictApiKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/paymesh.merchant.v1.MerchantService/RestrictApiKey',
+            paymesh_dot_merchant_dot_v1_dot_merchant__service__pb2.RestrictApiKeyRequest.SerializeToString,
+            paymesh_dot_merchant_dot_v1_dot_merchant__service__pb2.RestrictApiKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListApiKeyChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/paymesh.merchant.v1.MerchantService/ListApiKeyChanges',
+            paymesh_dot_merchant_dot_v1_dot_merchant__service__pb2.ListApiKeyChangesRequest.SerializeToString,
+            paymesh_dot_merchant_dot_v1_dot_merchant__service__pb2.ListApiKeyChangesResponse.FromString,
             options,
             channel_credentials,
             insecure,

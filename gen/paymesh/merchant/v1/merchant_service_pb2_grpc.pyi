@@ -46,7 +46,7 @@ class MerchantServiceStub:
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_merchant_service_pb2.CreateApiKeyRequest, _merchant_service_pb2.CreateApiKeyResponse]
     """Makes a pair of API keys. The secret key is in this answer and nowhere else, ever.
 
-    Reasons: RESOURCE_MISSING, PARAMETER_MISSING.
+    Reasons: RESOURCE_MISSING, PARAMETER_MISSING, PARAMETER_INVALID.
     """
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_merchant_service_pb2.ListApiKeysRequest, _merchant_service_pb2.ListApiKeysResponse]
     """Lists a merchant's API keys, newest first, without secrets.
@@ -54,14 +54,26 @@ class MerchantServiceStub:
     Reasons: RESOURCE_MISSING.
     """
     RollApiKey: _grpc.UnaryUnaryMultiCallable[_merchant_service_pb2.RollApiKeyRequest, _merchant_service_pb2.RollApiKeyResponse]
-    """Replaces a pair of API keys: a new pair now, the old one until the overlap is over.
+    """Replaces a pair of API keys: a new pair now, the old one until the overlap is over. The new pair
+    has the rights and the networks of the old one.
 
-    Reasons: RESOURCE_MISSING, PARAMETER_INVALID.
+    Reasons: RESOURCE_MISSING, PARAMETER_MISSING, PARAMETER_INVALID, API_KEY_NOT_IN_FORCE.
     """
     RevokeApiKey: _grpc.UnaryUnaryMultiCallable[_merchant_service_pb2.RevokeApiKeyRequest, _merchant_service_pb2.RevokeApiKeyResponse]
-    """Ends a pair of API keys; every edge refuses it within seconds. Repeating it is safe.
+    """Ends a pair of API keys; every edge refuses it after 2 seconds. Repeating it is safe.
 
-    Reasons: RESOURCE_MISSING.
+    Reasons: RESOURCE_MISSING, PARAMETER_MISSING.
+    """
+    RestrictApiKey: _grpc.UnaryUnaryMultiCallable[_merchant_service_pb2.RestrictApiKeyRequest, _merchant_service_pb2.RestrictApiKeyResponse]
+    """Sets what a pair of API keys may do and where it may be used from; every edge goes by it after 2
+    seconds.
+
+    Reasons: RESOURCE_MISSING, PARAMETER_MISSING, PARAMETER_INVALID, API_KEY_NOT_IN_FORCE.
+    """
+    ListApiKeyChanges: _grpc.UnaryUnaryMultiCallable[_merchant_service_pb2.ListApiKeyChangesRequest, _merchant_service_pb2.ListApiKeyChangesResponse]
+    """Lists what was done to a merchant's API keys and by whom, newest first.
+
+    Reasons: RESOURCE_MISSING, PARAMETER_INVALID.
     """
 
 @_typing.type_check_only
@@ -82,7 +94,7 @@ class MerchantServiceAsyncStub(MerchantServiceStub):
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_merchant_service_pb2.CreateApiKeyRequest, _merchant_service_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
     """Makes a pair of API keys. The secret key is in this answer and nowhere else, ever.
 
-    Reasons: RESOURCE_MISSING, PARAMETER_MISSING.
+    Reasons: RESOURCE_MISSING, PARAMETER_MISSING, PARAMETER_INVALID.
     """
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_merchant_service_pb2.ListApiKeysRequest, _merchant_service_pb2.ListApiKeysResponse]  # type: ignore[assignment]
     """Lists a merchant's API keys, newest first, without secrets.
@@ -90,14 +102,26 @@ class MerchantServiceAsyncStub(MerchantServiceStub):
     Reasons: RESOURCE_MISSING.
     """
     RollApiKey: _aio.UnaryUnaryMultiCallable[_merchant_service_pb2.RollApiKeyRequest, _merchant_service_pb2.RollApiKeyResponse]  # type: ignore[assignment]
-    """Replaces a pair of API keys: a new pair now, the old one until the overlap is over.
+    """Replaces a pair of API keys: a new pair now, the old one until the overlap is over. The new pair
+    has the rights and the networks of the old one.
 
-    Reasons: RESOURCE_MISSING, PARAMETER_INVALID.
+    Reasons: RESOURCE_MISSING, PARAMETER_MISSING, PARAMETER_INVALID, API_KEY_NOT_IN_FORCE.
     """
     RevokeApiKey: _aio.UnaryUnaryMultiCallable[_merchant_service_pb2.RevokeApiKeyRequest, _merchant_service_pb2.RevokeApiKeyResponse]  # type: ignore[assignment]
-    """Ends a pair of API keys; every edge refuses it within seconds. Repeating it is safe.
+    """Ends a pair of API keys; every edge refuses it after 2 seconds. Repeating it is safe.
 
-    Reasons: RESOURCE_MISSING.
+    Reasons: RESOURCE_MISSING, PARAMETER_MISSING.
+    """
+    RestrictApiKey: _aio.UnaryUnaryMultiCallable[_merchant_service_pb2.RestrictApiKeyRequest, _merchant_service_pb2.RestrictApiKeyResponse]  # type: ignore[assignment]
+    """Sets what a pair of API keys may do and where it may be used from; every edge goes by it after 2
+    seconds.
+
+    Reasons: RESOURCE_MISSING, PARAMETER_MISSING, PARAMETER_INVALID, API_KEY_NOT_IN_FORCE.
+    """
+    ListApiKeyChanges: _aio.UnaryUnaryMultiCallable[_merchant_service_pb2.ListApiKeyChangesRequest, _merchant_service_pb2.ListApiKeyChangesResponse]  # type: ignore[assignment]
+    """Lists what was done to a merchant's API keys and by whom, newest first.
+
+    Reasons: RESOURCE_MISSING, PARAMETER_INVALID.
     """
 
 class MerchantServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -133,7 +157,7 @@ class MerchantServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_merchant_service_pb2.CreateApiKeyResponse, _abc.Awaitable[_merchant_service_pb2.CreateApiKeyResponse]]:
         """Makes a pair of API keys. The secret key is in this answer and nowhere else, ever.
 
-        Reasons: RESOURCE_MISSING, PARAMETER_MISSING.
+        Reasons: RESOURCE_MISSING, PARAMETER_MISSING, PARAMETER_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -153,9 +177,10 @@ class MerchantServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _merchant_service_pb2.RollApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_merchant_service_pb2.RollApiKeyResponse, _abc.Awaitable[_merchant_service_pb2.RollApiKeyResponse]]:
-        """Replaces a pair of API keys: a new pair now, the old one until the overlap is over.
+        """Replaces a pair of API keys: a new pair now, the old one until the overlap is over. The new pair
+        has the rights and the networks of the old one.
 
-        Reasons: RESOURCE_MISSING, PARAMETER_INVALID.
+        Reasons: RESOURCE_MISSING, PARAMETER_MISSING, PARAMETER_INVALID, API_KEY_NOT_IN_FORCE.
         """
 
     @_abc_1.abstractmethod
@@ -164,9 +189,32 @@ class MerchantServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _merchant_service_pb2.RevokeApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_merchant_service_pb2.RevokeApiKeyResponse, _abc.Awaitable[_merchant_service_pb2.RevokeApiKeyResponse]]:
-        """Ends a pair of API keys; every edge refuses it within seconds. Repeating it is safe.
+        """Ends a pair of API keys; every edge refuses it after 2 seconds. Repeating it is safe.
 
-        Reasons: RESOURCE_MISSING.
+        Reasons: RESOURCE_MISSING, PARAMETER_MISSING.
+        """
+
+    @_abc_1.abstractmethod
+    def RestrictApiKey(
+        self,
+        request: _merchant_service_pb2.RestrictApiKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_merchant_service_pb2.RestrictApiKeyResponse, _abc.Awaitable[_merchant_service_pb2.RestrictApiKeyResponse]]:
+        """Sets what a pair of API keys may do and where it may be used from; every edge goes by it after 2
+        seconds.
+
+        Reasons: RESOURCE_MISSING, PARAMETER_MISSING, PARAMETER_INVALID, API_KEY_NOT_IN_FORCE.
+        """
+
+    @_abc_1.abstractmethod
+    def ListApiKeyChanges(
+        self,
+        request: _merchant_service_pb2.ListApiKeyChangesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_merchant_service_pb2.ListApiKeyChangesResponse, _abc.Awaitable[_merchant_service_pb2.ListApiKeyChangesResponse]]:
+        """Lists what was done to a merchant's API keys and by whom, newest first.
+
+        Reasons: RESOURCE_MISSING, PARAMETER_INVALID.
         """
 
 def add_MerchantServiceServicer_to_server(servicer: MerchantServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

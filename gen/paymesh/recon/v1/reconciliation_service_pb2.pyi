@@ -23,6 +23,7 @@ class BreakKindEnum(_message.Message):
         presentment_after_reversal: _ClassVar[BreakKindEnum.BreakKind]
         reversal_overdue: _ClassVar[BreakKindEnum.BreakKind]
         late_file: _ClassVar[BreakKindEnum.BreakKind]
+        capture_overdue: _ClassVar[BreakKindEnum.BreakKind]
     unspecified: BreakKindEnum.BreakKind
     missing_at_network: BreakKindEnum.BreakKind
     missing_at_us: BreakKindEnum.BreakKind
@@ -34,6 +35,19 @@ class BreakKindEnum(_message.Message):
     presentment_after_reversal: BreakKindEnum.BreakKind
     reversal_overdue: BreakKindEnum.BreakKind
     late_file: BreakKindEnum.BreakKind
+    capture_overdue: BreakKindEnum.BreakKind
+    def __init__(self) -> None: ...
+
+class BreakStatusEnum(_message.Message):
+    __slots__ = ()
+    class BreakStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        unspecified: _ClassVar[BreakStatusEnum.BreakStatus]
+        open: _ClassVar[BreakStatusEnum.BreakStatus]
+        resolved: _ClassVar[BreakStatusEnum.BreakStatus]
+    unspecified: BreakStatusEnum.BreakStatus
+    open: BreakStatusEnum.BreakStatus
+    resolved: BreakStatusEnum.BreakStatus
     def __init__(self) -> None: ...
 
 class Break(_message.Message):
@@ -139,18 +153,26 @@ class BreakResolution(_message.Message):
     def __init__(self, resolved_by: _Optional[str] = ..., reason: _Optional[str] = ..., created: _Optional[int] = ...) -> None: ...
 
 class ListBreaksRequest(_message.Message):
-    __slots__ = ("kind", "network", "include_resolved", "limit", "starting_after")
+    __slots__ = ("kind", "network", "include_resolved", "limit", "starting_after", "status", "owner", "business_date_from", "business_date_to")
     KIND_FIELD_NUMBER: _ClassVar[int]
     NETWORK_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_RESOLVED_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     STARTING_AFTER_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    BUSINESS_DATE_FROM_FIELD_NUMBER: _ClassVar[int]
+    BUSINESS_DATE_TO_FIELD_NUMBER: _ClassVar[int]
     kind: BreakKindEnum.BreakKind
     network: str
     include_resolved: bool
     limit: int
     starting_after: str
-    def __init__(self, kind: _Optional[_Union[BreakKindEnum.BreakKind, str]] = ..., network: _Optional[str] = ..., include_resolved: _Optional[bool] = ..., limit: _Optional[int] = ..., starting_after: _Optional[str] = ...) -> None: ...
+    status: BreakStatusEnum.BreakStatus
+    owner: str
+    business_date_from: str
+    business_date_to: str
+    def __init__(self, kind: _Optional[_Union[BreakKindEnum.BreakKind, str]] = ..., network: _Optional[str] = ..., include_resolved: _Optional[bool] = ..., limit: _Optional[int] = ..., starting_after: _Optional[str] = ..., status: _Optional[_Union[BreakStatusEnum.BreakStatus, str]] = ..., owner: _Optional[str] = ..., business_date_from: _Optional[str] = ..., business_date_to: _Optional[str] = ...) -> None: ...
 
 class ListBreaksResponse(_message.Message):
     __slots__ = ("breaks", "has_more")

@@ -22,35 +22,37 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from paymesh.intent.v1 import failure_pb2 as paymesh_dot_intent_dot_v1_dot_failure__pb2
+from paymesh.intent.v1 import payment_intent_pb2 as paymesh_dot_intent_dot_v1_dot_payment__intent__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cpaymesh/txn/v1/attempt.proto\x12\x0epaymesh.txn.v1\"Q\n\x0f\x41ttemptKindEnum\">\n\x0b\x41ttemptKind\x12\x0f\n\x0bunspecified\x10\x00\x12\x11\n\rauthorization\x10\x01\x12\x0b\n\x07\x63\x61pture\x10\x02\"y\n\x11\x41ttemptStatusEnum\"d\n\rAttemptStatus\x12\x0f\n\x0bunspecified\x10\x00\x12\x0c\n\x08recorded\x10\x01\x12\r\n\tsucceeded\x10\x02\x12\n\n\x06\x66\x61iled\x10\x03\x12\x0b\n\x07timeout\x10\x04\x12\x0c\n\x08reversed\x10\x05\"c\n\x12ReversalStatusEnum\"M\n\x0eReversalStatus\x12\x0f\n\x0bunspecified\x10\x00\x12\x0b\n\x07pending\x10\x01\x12\x10\n\x0c\x61\x63knowledged\x10\x02\x12\x0b\n\x07overdue\x10\x03\"S\n\x14MessageDirectionEnum\";\n\x10MessageDirection\x12\x0f\n\x0bunspecified\x10\x00\x12\x08\n\x04sent\x10\x01\x12\x0c\n\x08received\x10\x02\"\xa6\x01\n\x0e\x41ttemptMessage\x12\x0b\n\x03mti\x18\x01 \x01(\t\x12H\n\tdirection\x18\x02 \x01(\x0e\x32\x35.paymesh.txn.v1.MessageDirectionEnum.MessageDirection\x12\x0f\n\x07\x63reated\x18\x03 \x01(\r\x12\x1a\n\rresponse_code\x18\x04 \x01(\tH\x00\x88\x01\x01\x42\x10\n\x0e_response_code\"\xef\x04\n\x07\x41ttempt\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0etransaction_id\x18\x02 \x01(\t\x12\x19\n\x11payment_intent_id\x18\x03 \x01(\t\x12\x0f\n\x07network\x18\x04 \x01(\t\x12?\n\x06status\x18\x05 \x01(\x0e\x32/.paymesh.txn.v1.AttemptStatusEnum.AttemptStatus\x12\x17\n\x0f\x61mount_in_cents\x18\x06 \x01(\x05\x12\x10\n\x08\x63urrency\x18\x07 \x01(\t\x12\x0c\n\x04stan\x18\x08 \x01(\t\x12\x0b\n\x03rrn\x18\t \x01(\t\x12\x16\n\x0etransmitted_at\x18\n \x01(\t\x12\x10\n\x08\x64\x65\x61\x64line\x18\x0b \x01(\r\x12\x1a\n\rresponse_code\x18\x0c \x01(\tH\x00\x88\x01\x01\x12\x1a\n\rapproval_code\x18\r \x01(\tH\x01\x88\x01\x01\x12\x1d\n\x10network_trace_id\x18\x0e \x01(\tH\x02\x88\x01\x01\x12\x0f\n\x07\x63reated\x18\x0f \x01(\r\x12H\n\x08reversal\x18\x10 \x01(\x0e\x32\x31.paymesh.txn.v1.ReversalStatusEnum.ReversalStatusH\x03\x88\x01\x01\x12\x30\n\x08messages\x18\x11 \x03(\x0b\x32\x1e.paymesh.txn.v1.AttemptMessage\x12\x39\n\x04kind\x18\x12 \x01(\x0e\x32+.paymesh.txn.v1.AttemptKindEnum.AttemptKindB\x10\n\x0e_response_codeB\x10\n\x0e_approval_codeB\x13\n\x11_network_trace_idB\x0b\n\t_reversal\"4\n\x0b\x41ttemptList\x12%\n\x04\x64\x61ta\x18\x01 \x03(\x0b\x32\x17.paymesh.txn.v1.Attemptb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cpaymesh/txn/v1/attempt.proto\x12\x0epaymesh.txn.v1\x1a\x1fpaymesh/intent/v1/failure.proto\x1a&paymesh/intent/v1/payment_intent.proto\"Q\n\x0f\x41ttemptKindEnum\">\n\x0b\x41ttemptKind\x12\x0f\n\x0bunspecified\x10\x00\x12\x11\n\rauthorization\x10\x01\x12\x0b\n\x07\x63\x61pture\x10\x02\"y\n\x11\x41ttemptStatusEnum\"d\n\rAttemptStatus\x12\x0f\n\x0bunspecified\x10\x00\x12\x0c\n\x08recorded\x10\x01\x12\r\n\tsucceeded\x10\x02\x12\n\n\x06\x66\x61iled\x10\x03\x12\x0b\n\x07timeout\x10\x04\x12\x0c\n\x08reversed\x10\x05\"c\n\x12ReversalStatusEnum\"M\n\x0eReversalStatus\x12\x0f\n\x0bunspecified\x10\x00\x12\x0b\n\x07pending\x10\x01\x12\x10\n\x0c\x61\x63knowledged\x10\x02\x12\x0b\n\x07overdue\x10\x03\"S\n\x14MessageDirectionEnum\";\n\x10MessageDirection\x12\x0f\n\x0bunspecified\x10\x00\x12\x08\n\x04sent\x10\x01\x12\x0c\n\x08received\x10\x02\"\xa6\x01\n\x0e\x41ttemptMessage\x12\x0b\n\x03mti\x18\x01 \x01(\t\x12H\n\tdirection\x18\x02 \x01(\x0e\x32\x35.paymesh.txn.v1.MessageDirectionEnum.MessageDirection\x12\x0f\n\x07\x63reated\x18\x03 \x01(\r\x12\x1a\n\rresponse_code\x18\x04 \x01(\tH\x00\x88\x01\x01\x42\x10\n\x0e_response_code\"\xbb\x07\n\x07\x41ttempt\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0etransaction_id\x18\x02 \x01(\t\x12\x19\n\x11payment_intent_id\x18\x03 \x01(\t\x12\x0f\n\x07network\x18\x04 \x01(\t\x12?\n\x06status\x18\x05 \x01(\x0e\x32/.paymesh.txn.v1.AttemptStatusEnum.AttemptStatus\x12\x17\n\x0f\x61mount_in_cents\x18\x06 \x01(\x05\x12\x10\n\x08\x63urrency\x18\x07 \x01(\t\x12\x0c\n\x04stan\x18\x08 \x01(\t\x12\x0b\n\x03rrn\x18\t \x01(\t\x12\x16\n\x0etransmitted_at\x18\n \x01(\t\x12\x10\n\x08\x64\x65\x61\x64line\x18\x0b \x01(\r\x12\x1a\n\rresponse_code\x18\x0c \x01(\tH\x00\x88\x01\x01\x12\x1a\n\rapproval_code\x18\r \x01(\tH\x01\x88\x01\x01\x12\x1d\n\x10network_trace_id\x18\x0e \x01(\tH\x02\x88\x01\x01\x12\x0f\n\x07\x63reated\x18\x0f \x01(\r\x12H\n\x08reversal\x18\x10 \x01(\x0e\x32\x31.paymesh.txn.v1.ReversalStatusEnum.ReversalStatusH\x03\x88\x01\x01\x12\x30\n\x08messages\x18\x11 \x03(\x0b\x32\x1e.paymesh.txn.v1.AttemptMessage\x12\x39\n\x04kind\x18\x12 \x01(\x0e\x32+.paymesh.txn.v1.AttemptKindEnum.AttemptKind\x12\x1a\n\roverdue_since\x18\x13 \x01(\rH\x04\x88\x01\x01\x12\x1b\n\x0e\x63\x61pture_number\x18\x14 \x01(\rH\x05\x88\x01\x01\x12\x30\n\x07\x66\x61ilure\x18\x15 \x01(\x0b\x32\x1a.paymesh.intent.v1.FailureH\x06\x88\x01\x01\x12%\n\x18\x61mount_approved_in_cents\x18\x16 \x01(\x05H\x07\x88\x01\x01\x12U\n\x10partial_approval\x18\x17 \x01(\x0e\x32\x36.paymesh.intent.v1.PartialApprovalEnum.PartialApprovalH\x08\x88\x01\x01\x42\x10\n\x0e_response_codeB\x10\n\x0e_approval_codeB\x13\n\x11_network_trace_idB\x0b\n\t_reversalB\x10\n\x0e_overdue_sinceB\x11\n\x0f_capture_numberB\n\n\x08_failureB\x1b\n\x19_amount_approved_in_centsB\x13\n\x11_partial_approval\"4\n\x0b\x41ttemptList\x12%\n\x04\x64\x61ta\x18\x01 \x03(\x0b\x32\x17.paymesh.txn.v1.Attemptb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'paymesh.txn.v1.attempt_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ATTEMPTKINDENUM']._serialized_start=48
-  _globals['_ATTEMPTKINDENUM']._serialized_end=129
-  _globals['_ATTEMPTKINDENUM_ATTEMPTKIND']._serialized_start=67
-  _globals['_ATTEMPTKINDENUM_ATTEMPTKIND']._serialized_end=129
-  _globals['_ATTEMPTSTATUSENUM']._serialized_start=131
-  _globals['_ATTEMPTSTATUSENUM']._serialized_end=252
-  _globals['_ATTEMPTSTATUSENUM_ATTEMPTSTATUS']._serialized_start=152
-  _globals['_ATTEMPTSTATUSENUM_ATTEMPTSTATUS']._serialized_end=252
-  _globals['_REVERSALSTATUSENUM']._serialized_start=254
-  _globals['_REVERSALSTATUSENUM']._serialized_end=353
-  _globals['_REVERSALSTATUSENUM_REVERSALSTATUS']._serialized_start=276
-  _globals['_REVERSALSTATUSENUM_REVERSALSTATUS']._serialized_end=353
-  _globals['_MESSAGEDIRECTIONENUM']._serialized_start=355
-  _globals['_MESSAGEDIRECTIONENUM']._serialized_end=438
-  _globals['_MESSAGEDIRECTIONENUM_MESSAGEDIRECTION']._serialized_start=379
-  _globals['_MESSAGEDIRECTIONENUM_MESSAGEDIRECTION']._serialized_end=438
-  _globals['_ATTEMPTMESSAGE']._serialized_start=441
-  _globals['_ATTEMPTMESSAGE']._serialized_end=607
-  _globals['_ATTEMPT']._serialized_start=610
-  _globals['_ATTEMPT']._serialized_end=1233
-  _globals['_ATTEMPTLIST']._serialized_start=1235
-  _globals['_ATTEMPTLIST']._serialized_end=1287
+  _globals['_ATTEMPTKINDENUM']._serialized_start=121
+  _globals['_ATTEMPTKINDENUM']._serialized_end=202
+  _globals['_ATTEMPTKINDENUM_ATTEMPTKIND']._serialized_start=140
+  _globals['_ATTEMPTKINDENUM_ATTEMPTKIND']._serialized_end=202
+  _globals['_ATTEMPTSTATUSENUM']._serialized_start=204
+  _globals['_ATTEMPTSTATUSENUM']._serialized_end=325
+  _globals['_ATTEMPTSTATUSENUM_ATTEMPTSTATUS']._serialized_start=225
+  _globals['_ATTEMPTSTATUSENUM_ATTEMPTSTATUS']._serialized_end=325
+  _globals['_REVERSALSTATUSENUM']._serialized_start=327
+  _globals['_REVERSALSTATUSENUM']._serialized_end=426
+  _globals['_REVERSALSTATUSENUM_REVERSALSTATUS']._serialized_start=349
+  _globals['_REVERSALSTATUSENUM_REVERSALSTATUS']._serialized_end=426
+  _globals['_MESSAGEDIRECTIONENUM']._serialized_start=428
+  _globals['_MESSAGEDIRECTIONENUM']._serialized_end=511
+  _globals['_MESSAGEDIRECTIONENUM_MESSAGEDIRECTION']._serialized_start=452
+  _globals['_MESSAGEDIRECTIONENUM_MESSAGEDIRECTION']._serialized_end=511
+  _globals['_ATTEMPTMESSAGE']._serialized_start=514
+  _globals['_ATTEMPTMESSAGE']._serialized_end=680
+  _globals['_ATTEMPT']._serialized_start=683
+  _globals['_ATTEMPT']._serialized_end=1638
+  _globals['_ATTEMPTLIST']._serialized_start=1640
+  _globals['_ATTEMPTLIST']._serialized_end=1692
 # @@protoc_insertion_point(module_scope)

@@ -1,3 +1,5 @@
+from paymesh.intent.v1 import failure_pb2 as _failure_pb2
+from paymesh.intent.v1 import payment_intent_pb2 as _payment_intent_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -76,7 +78,7 @@ class AttemptMessage(_message.Message):
     def __init__(self, mti: _Optional[str] = ..., direction: _Optional[_Union[MessageDirectionEnum.MessageDirection, str]] = ..., created: _Optional[int] = ..., response_code: _Optional[str] = ...) -> None: ...
 
 class Attempt(_message.Message):
-    __slots__ = ("id", "transaction_id", "payment_intent_id", "network", "status", "amount_in_cents", "currency", "stan", "rrn", "transmitted_at", "deadline", "response_code", "approval_code", "network_trace_id", "created", "reversal", "messages", "kind")
+    __slots__ = ("id", "transaction_id", "payment_intent_id", "network", "status", "amount_in_cents", "currency", "stan", "rrn", "transmitted_at", "deadline", "response_code", "approval_code", "network_trace_id", "created", "reversal", "messages", "kind", "overdue_since", "capture_number", "failure", "amount_approved_in_cents", "partial_approval")
     ID_FIELD_NUMBER: _ClassVar[int]
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
     PAYMENT_INTENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -95,6 +97,11 @@ class Attempt(_message.Message):
     REVERSAL_FIELD_NUMBER: _ClassVar[int]
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
+    OVERDUE_SINCE_FIELD_NUMBER: _ClassVar[int]
+    CAPTURE_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_APPROVED_IN_CENTS_FIELD_NUMBER: _ClassVar[int]
+    PARTIAL_APPROVAL_FIELD_NUMBER: _ClassVar[int]
     id: str
     transaction_id: str
     payment_intent_id: str
@@ -113,7 +120,12 @@ class Attempt(_message.Message):
     reversal: ReversalStatusEnum.ReversalStatus
     messages: _containers.RepeatedCompositeFieldContainer[AttemptMessage]
     kind: AttemptKindEnum.AttemptKind
-    def __init__(self, id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., payment_intent_id: _Optional[str] = ..., network: _Optional[str] = ..., status: _Optional[_Union[AttemptStatusEnum.AttemptStatus, str]] = ..., amount_in_cents: _Optional[int] = ..., currency: _Optional[str] = ..., stan: _Optional[str] = ..., rrn: _Optional[str] = ..., transmitted_at: _Optional[str] = ..., deadline: _Optional[int] = ..., response_code: _Optional[str] = ..., approval_code: _Optional[str] = ..., network_trace_id: _Optional[str] = ..., created: _Optional[int] = ..., reversal: _Optional[_Union[ReversalStatusEnum.ReversalStatus, str]] = ..., messages: _Optional[_Iterable[_Union[AttemptMessage, _Mapping]]] = ..., kind: _Optional[_Union[AttemptKindEnum.AttemptKind, str]] = ...) -> None: ...
+    overdue_since: int
+    capture_number: int
+    failure: _failure_pb2.Failure
+    amount_approved_in_cents: int
+    partial_approval: _payment_intent_pb2.PartialApprovalEnum.PartialApproval
+    def __init__(self, id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., payment_intent_id: _Optional[str] = ..., network: _Optional[str] = ..., status: _Optional[_Union[AttemptStatusEnum.AttemptStatus, str]] = ..., amount_in_cents: _Optional[int] = ..., currency: _Optional[str] = ..., stan: _Optional[str] = ..., rrn: _Optional[str] = ..., transmitted_at: _Optional[str] = ..., deadline: _Optional[int] = ..., response_code: _Optional[str] = ..., approval_code: _Optional[str] = ..., network_trace_id: _Optional[str] = ..., created: _Optional[int] = ..., reversal: _Optional[_Union[ReversalStatusEnum.ReversalStatus, str]] = ..., messages: _Optional[_Iterable[_Union[AttemptMessage, _Mapping]]] = ..., kind: _Optional[_Union[AttemptKindEnum.AttemptKind, str]] = ..., overdue_since: _Optional[int] = ..., capture_number: _Optional[int] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., amount_approved_in_cents: _Optional[int] = ..., partial_approval: _Optional[_Union[_payment_intent_pb2.PartialApprovalEnum.PartialApproval, str]] = ...) -> None: ...
 
 class AttemptList(_message.Message):
     __slots__ = ("data",)

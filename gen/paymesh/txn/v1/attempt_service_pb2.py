@@ -26,7 +26,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from paymesh.txn.v1 import attempt_pb2 as paymesh_dot_txn_dot_v1_dot_attempt__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$paymesh/txn/v1/attempt_service.proto\x12\x0epaymesh.txn.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cpaymesh/txn/v1/attempt.proto\"L\n\x15InquireAttemptRequest\x12\x19\n\x0bmerchant_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nattempt_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"q\n\x12InquiryOutcomeEnum\"[\n\x0eInquiryOutcome\x12\x0f\n\x0bunspecified\x10\x00\x12\x0c\n\x08\x61pproved\x10\x01\x12\x0c\n\x08\x64\x65\x63lined\x10\x02\x12\r\n\tnot_found\x10\x03\x12\r\n\tno_answer\x10\x04\"\x9b\x01\n\x16InquireAttemptResponse\x12\x42\n\x07outcome\x18\x01 \x01(\x0e\x32\x31.paymesh.txn.v1.InquiryOutcomeEnum.InquiryOutcome\x12\x32\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x1d.paymesh.txn.v1.NetworkAnswerH\x00\x88\x01\x01\x42\t\n\x07_answer\"\xba\x01\n\rNetworkAnswer\x12\x15\n\rresponse_code\x18\x01 \x01(\t\x12\x1c\n\x0f\x61mount_in_cents\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x1a\n\rapproval_code\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x1d\n\x10network_trace_id\x18\x04 \x01(\tH\x02\x88\x01\x01\x42\x12\n\x10_amount_in_centsB\x10\n\x0e_approval_codeB\x13\n\x11_network_trace_id\"\x95\x01\n\x12ReversalReasonEnum\"\x7f\n\x0eReversalReason\x12\x0f\n\x0bunspecified\x10\x00\x12\x19\n\x15\x63ustomer_cancellation\x10\x01\x12\x15\n\x11response_too_late\x10\x02\x12\x14\n\x10response_timeout\x10\x03\x12\x14\n\x10invalid_response\x10\x04\"\x95\x01\n\x15ReverseAttemptRequest\x12\x19\n\x0bmerchant_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nattempt_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12G\n\x06reason\x18\x03 \x01(\x0e\x32\x31.paymesh.txn.v1.ReversalReasonEnum.ReversalReasonB\x04\xe2\x41\x01\x02\"B\n\x16ReverseAttemptResponse\x12(\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x17.paymesh.txn.v1.Attempt\"J\n\x0eResolutionEnum\"8\n\nResolution\x12\x0f\n\x0bunspecified\x10\x00\x12\r\n\tsucceeded\x10\x01\x12\n\n\x06\x66\x61iled\x10\x02\"\xd0\x01\n\x15ResolveAttemptRequest\x12\x19\n\x0bmerchant_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nattempt_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x43\n\nresolution\x18\x03 \x01(\x0e\x32).paymesh.txn.v1.ResolutionEnum.ResolutionB\x04\xe2\x41\x01\x02\x12\x32\n\x06\x61nswer\x18\x04 \x01(\x0b\x32\x1d.paymesh.txn.v1.NetworkAnswerH\x00\x88\x01\x01\x42\t\n\x07_answer\"B\n\x16ResolveAttemptResponse\x12(\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x17.paymesh.txn.v1.Attempt\"O\n\x14\x43ountAttemptsRequest\x12\x1a\n\x0c\x63reated_from\x18\x01 \x01(\rB\x04\xe2\x41\x01\x02\x12\x1b\n\rcreated_until\x18\x02 \x01(\rB\x04\xe2\x41\x01\x02\")\n\x15\x43ountAttemptsResponse\x12\x10\n\x08recorded\x18\x01 \x01(\r2\x91\x03\n\x0e\x41ttemptService\x12_\n\x0eInquireAttempt\x12%.paymesh.txn.v1.InquireAttemptRequest\x1a&.paymesh.txn.v1.InquireAttemptResponse\x12_\n\x0eReverseAttempt\x12%.paymesh.txn.v1.ReverseAttemptRequest\x1a&.paymesh.txn.v1.ReverseAttemptResponse\x12_\n\x0eResolveAttempt\x12%.paymesh.txn.v1.ResolveAttemptRequest\x1a&.paymesh.txn.v1.ResolveAttemptResponse\x12\\\n\rCountAttempts\x12$.paymesh.txn.v1.CountAttemptsRequest\x1a%.paymesh.txn.v1.CountAttemptsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$paymesh/txn/v1/attempt_service.proto\x12\x0epaymesh.txn.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cpaymesh/txn/v1/attempt.proto\"L\n\x15InquireAttemptRequest\x12\x19\n\x0bmerchant_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nattempt_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"q\n\x12InquiryOutcomeEnum\"[\n\x0eInquiryOutcome\x12\x0f\n\x0bunspecified\x10\x00\x12\x0c\n\x08\x61pproved\x10\x01\x12\x0c\n\x08\x64\x65\x63lined\x10\x02\x12\r\n\tnot_found\x10\x03\x12\r\n\tno_answer\x10\x04\"\x9b\x01\n\x16InquireAttemptResponse\x12\x42\n\x07outcome\x18\x01 \x01(\x0e\x32\x31.paymesh.txn.v1.InquiryOutcomeEnum.InquiryOutcome\x12\x32\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x1d.paymesh.txn.v1.NetworkAnswerH\x00\x88\x01\x01\x42\t\n\x07_answer\"\xec\x01\n\rNetworkAnswer\x12\x15\n\rresponse_code\x18\x01 \x01(\t\x12\x1c\n\x0f\x61mount_in_cents\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x1a\n\rapproval_code\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x1d\n\x10network_trace_id\x18\x04 \x01(\tH\x02\x88\x01\x01\x12\x1c\n\x0f\x63urrency_number\x18\x05 \x01(\tH\x03\x88\x01\x01\x42\x12\n\x10_amount_in_centsB\x10\n\x0e_approval_codeB\x13\n\x11_network_trace_idB\x12\n\x10_currency_number\"\x95\x01\n\x12ReversalReasonEnum\"\x7f\n\x0eReversalReason\x12\x0f\n\x0bunspecified\x10\x00\x12\x19\n\x15\x63ustomer_cancellation\x10\x01\x12\x15\n\x11response_too_late\x10\x02\x12\x14\n\x10response_timeout\x10\x03\x12\x14\n\x10invalid_response\x10\x04\"\x95\x01\n\x15ReverseAttemptRequest\x12\x19\n\x0bmerchant_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nattempt_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12G\n\x06reason\x18\x03 \x01(\x0e\x32\x31.paymesh.txn.v1.ReversalReasonEnum.ReversalReasonB\x04\xe2\x41\x01\x02\"B\n\x16ReverseAttemptResponse\x12(\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x17.paymesh.txn.v1.Attempt\"J\n\x0eResolutionEnum\"8\n\nResolution\x12\x0f\n\x0bunspecified\x10\x00\x12\r\n\tsucceeded\x10\x01\x12\n\n\x06\x66\x61iled\x10\x02\"\xd0\x01\n\x15ResolveAttemptRequest\x12\x19\n\x0bmerchant_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nattempt_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x43\n\nresolution\x18\x03 \x01(\x0e\x32).paymesh.txn.v1.ResolutionEnum.ResolutionB\x04\xe2\x41\x01\x02\x12\x32\n\x06\x61nswer\x18\x04 \x01(\x0b\x32\x1d.paymesh.txn.v1.NetworkAnswerH\x00\x88\x01\x01\x42\t\n\x07_answer\"B\n\x16ResolveAttemptResponse\x12(\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x17.paymesh.txn.v1.Attempt\"O\n\x14\x43ountAttemptsRequest\x12\x1a\n\x0c\x63reated_from\x18\x01 \x01(\rB\x04\xe2\x41\x01\x02\x12\x1b\n\rcreated_until\x18\x02 \x01(\rB\x04\xe2\x41\x01\x02\")\n\x15\x43ountAttemptsResponse\x12\x10\n\x08recorded\x18\x01 \x01(\r2\x91\x03\n\x0e\x41ttemptService\x12_\n\x0eInquireAttempt\x12%.paymesh.txn.v1.InquireAttemptRequest\x1a&.paymesh.txn.v1.InquireAttemptResponse\x12_\n\x0eReverseAttempt\x12%.paymesh.txn.v1.ReverseAttemptRequest\x1a&.paymesh.txn.v1.ReverseAttemptResponse\x12_\n\x0eResolveAttempt\x12%.paymesh.txn.v1.ResolveAttemptRequest\x1a&.paymesh.txn.v1.ResolveAttemptResponse\x12\\\n\rCountAttempts\x12$.paymesh.txn.v1.CountAttemptsRequest\x1a%.paymesh.txn.v1.CountAttemptsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -62,27 +62,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INQUIREATTEMPTRESPONSE']._serialized_start=313
   _globals['_INQUIREATTEMPTRESPONSE']._serialized_end=468
   _globals['_NETWORKANSWER']._serialized_start=471
-  _globals['_NETWORKANSWER']._serialized_end=657
-  _globals['_REVERSALREASONENUM']._serialized_start=660
-  _globals['_REVERSALREASONENUM']._serialized_end=809
-  _globals['_REVERSALREASONENUM_REVERSALREASON']._serialized_start=682
-  _globals['_REVERSALREASONENUM_REVERSALREASON']._serialized_end=809
-  _globals['_REVERSEATTEMPTREQUEST']._serialized_start=812
-  _globals['_REVERSEATTEMPTREQUEST']._serialized_end=961
-  _globals['_REVERSEATTEMPTRESPONSE']._serialized_start=963
-  _globals['_REVERSEATTEMPTRESPONSE']._serialized_end=1029
-  _globals['_RESOLUTIONENUM']._serialized_start=1031
-  _globals['_RESOLUTIONENUM']._serialized_end=1105
-  _globals['_RESOLUTIONENUM_RESOLUTION']._serialized_start=1049
-  _globals['_RESOLUTIONENUM_RESOLUTION']._serialized_end=1105
-  _globals['_RESOLVEATTEMPTREQUEST']._serialized_start=1108
-  _globals['_RESOLVEATTEMPTREQUEST']._serialized_end=1316
-  _globals['_RESOLVEATTEMPTRESPONSE']._serialized_start=1318
-  _globals['_RESOLVEATTEMPTRESPONSE']._serialized_end=1384
-  _globals['_COUNTATTEMPTSREQUEST']._serialized_start=1386
-  _globals['_COUNTATTEMPTSREQUEST']._serialized_end=1465
-  _globals['_COUNTATTEMPTSRESPONSE']._serialized_start=1467
-  _globals['_COUNTATTEMPTSRESPONSE']._serialized_end=1508
-  _globals['_ATTEMPTSERVICE']._serialized_start=1511
-  _globals['_ATTEMPTSERVICE']._serialized_end=1912
+  _globals['_NETWORKANSWER']._serialized_end=707
+  _globals['_REVERSALREASONENUM']._serialized_start=710
+  _globals['_REVERSALREASONENUM']._serialized_end=859
+  _globals['_REVERSALREASONENUM_REVERSALREASON']._serialized_start=732
+  _globals['_REVERSALREASONENUM_REVERSALREASON']._serialized_end=859
+  _globals['_REVERSEATTEMPTREQUEST']._serialized_start=862
+  _globals['_REVERSEATTEMPTREQUEST']._serialized_end=1011
+  _globals['_REVERSEATTEMPTRESPONSE']._serialized_start=1013
+  _globals['_REVERSEATTEMPTRESPONSE']._serialized_end=1079
+  _globals['_RESOLUTIONENUM']._serialized_start=1081
+  _globals['_RESOLUTIONENUM']._serialized_end=1155
+  _globals['_RESOLUTIONENUM_RESOLUTION']._serialized_start=1099
+  _globals['_RESOLUTIONENUM_RESOLUTION']._serialized_end=1155
+  _globals['_RESOLVEATTEMPTREQUEST']._serialized_start=1158
+  _globals['_RESOLVEATTEMPTREQUEST']._serialized_end=1366
+  _globals['_RESOLVEATTEMPTRESPONSE']._serialized_start=1368
+  _globals['_RESOLVEATTEMPTRESPONSE']._serialized_end=1434
+  _globals['_COUNTATTEMPTSREQUEST']._serialized_start=1436
+  _globals['_COUNTATTEMPTSREQUEST']._serialized_end=1515
+  _globals['_COUNTATTEMPTSRESPONSE']._serialized_start=1517
+  _globals['_COUNTATTEMPTSRESPONSE']._serialized_end=1558
+  _globals['_ATTEMPTSERVICE']._serialized_start=1561
+  _globals['_ATTEMPTSERVICE']._serialized_end=1962
 # @@protoc_insertion_point(module_scope)

@@ -41,16 +41,18 @@ class InquireAttemptResponse(_message.Message):
     def __init__(self, outcome: _Optional[_Union[InquiryOutcomeEnum.InquiryOutcome, str]] = ..., answer: _Optional[_Union[NetworkAnswer, _Mapping]] = ...) -> None: ...
 
 class NetworkAnswer(_message.Message):
-    __slots__ = ("response_code", "amount_in_cents", "approval_code", "network_trace_id")
+    __slots__ = ("response_code", "amount_in_cents", "approval_code", "network_trace_id", "currency_number")
     RESPONSE_CODE_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_IN_CENTS_FIELD_NUMBER: _ClassVar[int]
     APPROVAL_CODE_FIELD_NUMBER: _ClassVar[int]
     NETWORK_TRACE_ID_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_NUMBER_FIELD_NUMBER: _ClassVar[int]
     response_code: str
     amount_in_cents: int
     approval_code: str
     network_trace_id: str
-    def __init__(self, response_code: _Optional[str] = ..., amount_in_cents: _Optional[int] = ..., approval_code: _Optional[str] = ..., network_trace_id: _Optional[str] = ...) -> None: ...
+    currency_number: str
+    def __init__(self, response_code: _Optional[str] = ..., amount_in_cents: _Optional[int] = ..., approval_code: _Optional[str] = ..., network_trace_id: _Optional[str] = ..., currency_number: _Optional[str] = ...) -> None: ...
 
 class ReversalReasonEnum(_message.Message):
     __slots__ = ()

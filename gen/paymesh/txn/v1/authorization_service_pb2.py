@@ -26,7 +26,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from paymesh.txn.v1 import attempt_pb2 as paymesh_dot_txn_dot_v1_dot_attempt__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*paymesh/txn/v1/authorization_service.proto\x12\x0epaymesh.txn.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cpaymesh/txn/v1/attempt.proto\"u\n\x1b\x43\x61ptureAuthorizationRequest\x12\x19\n\x0bmerchant_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1c\n\x0etransaction_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1d\n\x0f\x61mount_in_cents\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x02\"H\n\x1c\x43\x61ptureAuthorizationResponse\x12(\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x17.paymesh.txn.v1.Attempt\"S\n\x18VoidAuthorizationRequest\x12\x19\n\x0bmerchant_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1c\n\x0etransaction_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"E\n\x19VoidAuthorizationResponse\x12(\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x17.paymesh.txn.v1.Attempt2\xf3\x01\n\x14\x41uthorizationService\x12q\n\x14\x43\x61ptureAuthorization\x12+.paymesh.txn.v1.CaptureAuthorizationRequest\x1a,.paymesh.txn.v1.CaptureAuthorizationResponse\x12h\n\x11VoidAuthorization\x12(.paymesh.txn.v1.VoidAuthorizationRequest\x1a).paymesh.txn.v1.VoidAuthorizationResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*paymesh/txn/v1/authorization_service.proto\x12\x0epaymesh.txn.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cpaymesh/txn/v1/attempt.proto\"\x93\x01\n\x1b\x43\x61ptureAuthorizationRequest\x12\x19\n\x0bmerchant_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1c\n\x0etransaction_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1d\n\x0f\x61mount_in_cents\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x02\x12\x1c\n\x0e\x63\x61pture_number\x18\x04 \x01(\rB\x04\xe2\x41\x01\x02\"H\n\x1c\x43\x61ptureAuthorizationResponse\x12(\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x17.paymesh.txn.v1.Attempt\"S\n\x18VoidAuthorizationRequest\x12\x19\n\x0bmerchant_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1c\n\x0etransaction_id\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"E\n\x19VoidAuthorizationResponse\x12(\n\x07\x61ttempt\x18\x01 \x01(\x0b\x32\x17.paymesh.txn.v1.Attempt2\xf3\x01\n\x14\x41uthorizationService\x12q\n\x14\x43\x61ptureAuthorization\x12+.paymesh.txn.v1.CaptureAuthorizationRequest\x1a,.paymesh.txn.v1.CaptureAuthorizationResponse\x12h\n\x11VoidAuthorization\x12(.paymesh.txn.v1.VoidAuthorizationRequest\x1a).paymesh.txn.v1.VoidAuthorizationResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,18 +39,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CAPTUREAUTHORIZATIONREQUEST'].fields_by_name['transaction_id']._serialized_options = b'\342A\001\002'
   _globals['_CAPTUREAUTHORIZATIONREQUEST'].fields_by_name['amount_in_cents']._loaded_options = None
   _globals['_CAPTUREAUTHORIZATIONREQUEST'].fields_by_name['amount_in_cents']._serialized_options = b'\342A\001\002'
+  _globals['_CAPTUREAUTHORIZATIONREQUEST'].fields_by_name['capture_number']._loaded_options = None
+  _globals['_CAPTUREAUTHORIZATIONREQUEST'].fields_by_name['capture_number']._serialized_options = b'\342A\001\002'
   _globals['_VOIDAUTHORIZATIONREQUEST'].fields_by_name['merchant_id']._loaded_options = None
   _globals['_VOIDAUTHORIZATIONREQUEST'].fields_by_name['merchant_id']._serialized_options = b'\342A\001\002'
   _globals['_VOIDAUTHORIZATIONREQUEST'].fields_by_name['transaction_id']._loaded_options = None
   _globals['_VOIDAUTHORIZATIONREQUEST'].fields_by_name['transaction_id']._serialized_options = b'\342A\001\002'
-  _globals['_CAPTUREAUTHORIZATIONREQUEST']._serialized_start=125
-  _globals['_CAPTUREAUTHORIZATIONREQUEST']._serialized_end=242
-  _globals['_CAPTUREAUTHORIZATIONRESPONSE']._serialized_start=244
-  _globals['_CAPTUREAUTHORIZATIONRESPONSE']._serialized_end=316
-  _globals['_VOIDAUTHORIZATIONREQUEST']._serialized_start=318
-  _globals['_VOIDAUTHORIZATIONREQUEST']._serialized_end=401
-  _globals['_VOIDAUTHORIZATIONRESPONSE']._serialized_start=403
-  _globals['_VOIDAUTHORIZATIONRESPONSE']._serialized_end=472
-  _globals['_AUTHORIZATIONSERVICE']._serialized_start=475
-  _globals['_AUTHORIZATIONSERVICE']._serialized_end=718
+  _globals['_CAPTUREAUTHORIZATIONREQUEST']._serialized_start=126
+  _globals['_CAPTUREAUTHORIZATIONREQUEST']._serialized_end=273
+  _globals['_CAPTUREAUTHORIZATIONRESPONSE']._serialized_start=275
+  _globals['_CAPTUREAUTHORIZATIONRESPONSE']._serialized_end=347
+  _globals['_VOIDAUTHORIZATIONREQUEST']._serialized_start=349
+  _globals['_VOIDAUTHORIZATIONREQUEST']._serialized_end=432
+  _globals['_VOIDAUTHORIZATIONRESPONSE']._serialized_start=434
+  _globals['_VOIDAUTHORIZATIONRESPONSE']._serialized_end=503
+  _globals['_AUTHORIZATIONSERVICE']._serialized_start=506
+  _globals['_AUTHORIZATIONSERVICE']._serialized_end=749
 # @@protoc_insertion_point(module_scope)

@@ -8,14 +8,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CaptureAuthorizationRequest(_message.Message):
-    __slots__ = ("merchant_id", "transaction_id", "amount_in_cents")
+    __slots__ = ("merchant_id", "transaction_id", "amount_in_cents", "capture_number")
     MERCHANT_ID_FIELD_NUMBER: _ClassVar[int]
     TRANSACTION_ID_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_IN_CENTS_FIELD_NUMBER: _ClassVar[int]
+    CAPTURE_NUMBER_FIELD_NUMBER: _ClassVar[int]
     merchant_id: str
     transaction_id: str
     amount_in_cents: int
-    def __init__(self, merchant_id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., amount_in_cents: _Optional[int] = ...) -> None: ...
+    capture_number: int
+    def __init__(self, merchant_id: _Optional[str] = ..., transaction_id: _Optional[str] = ..., amount_in_cents: _Optional[int] = ..., capture_number: _Optional[int] = ...) -> None: ...
 
 class CaptureAuthorizationResponse(_message.Message):
     __slots__ = ("attempt",)

@@ -28,7 +28,8 @@ if _version_not_supported:
 class AuthorizationServiceStub:
     """What becomes of funds that an issuer holds: `intent_svc` decides, and this service tells the card
     network until it is acknowledged. Internal: called by `intent_svc` only. Every call may be
-    repeated. Of a capture and a void of the same transaction the first is done and the other refused.
+    repeated. Of a capture and a void of the same transaction the first is done and the other refused,
+    unless the network refuses the capture: then nothing is claimed, and the funds wait for the next.
     """
 
     def __init__(self, channel):
@@ -52,13 +53,14 @@ class AuthorizationServiceStub:
 class AuthorizationServiceServicer:
     """What becomes of funds that an issuer holds: `intent_svc` decides, and this service tells the card
     network until it is acknowledged. Internal: called by `intent_svc` only. Every call may be
-    repeated. Of a capture and a void of the same transaction the first is done and the other refused.
+    repeated. Of a capture and a void of the same transaction the first is done and the other refused,
+    unless the network refuses the capture: then nothing is claimed, and the funds wait for the next.
     """
 
     def CaptureAuthorization(self, request, context):
         """Claims held funds, all or a part; the rest is released. Returns when the network has answered or
         its time is over: from when the attempt is written down the network is told, however often it
-        takes.
+        takes. A capture that it refuses is `failed` and an answer like any other.
 
         Reasons: RESOURCE_MISSING, ATTEMPT_UNEXPECTED_STATE for an authorization that is not held or
         captured otherwise, CARD_NETWORK_UNAVAILABLE: then nothing is written down.
@@ -101,7 +103,8 @@ def add_AuthorizationServiceServicer_to_server(servicer, server):
 class AuthorizationService:
     """What becomes of funds that an issuer holds: `intent_svc` decides, and this service tells the card
     network until it is acknowledged. Internal: called by `intent_svc` only. Every call may be
-    repeated. Of a capture and a void of the same transaction the first is done and the other refused.
+    repeated. Of a capture and a void of the same transaction the first is done and the other refused,
+    unless the network refuses the capture: then nothing is claimed, and the funds wait for the next.
     """
 
     @staticmethod

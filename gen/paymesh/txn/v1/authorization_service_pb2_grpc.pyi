@@ -29,7 +29,8 @@ GRPC_VERSION: str
 class AuthorizationServiceStub:
     """What becomes of funds that an issuer holds: `intent_svc` decides, and this service tells the card
     network until it is acknowledged. Internal: called by `intent_svc` only. Every call may be
-    repeated. Of a capture and a void of the same transaction the first is done and the other refused.
+    repeated. Of a capture and a void of the same transaction the first is done and the other refused,
+    unless the network refuses the capture: then nothing is claimed, and the funds wait for the next.
     """
 
     @_typing.overload
@@ -39,7 +40,7 @@ class AuthorizationServiceStub:
     CaptureAuthorization: _grpc.UnaryUnaryMultiCallable[_authorization_service_pb2.CaptureAuthorizationRequest, _authorization_service_pb2.CaptureAuthorizationResponse]
     """Claims held funds, all or a part; the rest is released. Returns when the network has answered or
     its time is over: from when the attempt is written down the network is told, however often it
-    takes.
+    takes. A capture that it refuses is `failed` and an answer like any other.
 
     Reasons: RESOURCE_MISSING, ATTEMPT_UNEXPECTED_STATE for an authorization that is not held or
     captured otherwise, CARD_NETWORK_UNAVAILABLE: then nothing is written down.
@@ -55,14 +56,15 @@ class AuthorizationServiceStub:
 class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
     """What becomes of funds that an issuer holds: `intent_svc` decides, and this service tells the card
     network until it is acknowledged. Internal: called by `intent_svc` only. Every call may be
-    repeated. Of a capture and a void of the same transaction the first is done and the other refused.
+    repeated. Of a capture and a void of the same transaction the first is done and the other refused,
+    unless the network refuses the capture: then nothing is claimed, and the funds wait for the next.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CaptureAuthorization: _aio.UnaryUnaryMultiCallable[_authorization_service_pb2.CaptureAuthorizationRequest, _authorization_service_pb2.CaptureAuthorizationResponse]  # type: ignore[assignment]
     """Claims held funds, all or a part; the rest is released. Returns when the network has answered or
     its time is over: from when the attempt is written down the network is told, however often it
-    takes.
+    takes. A capture that it refuses is `failed` and an answer like any other.
 
     Reasons: RESOURCE_MISSING, ATTEMPT_UNEXPECTED_STATE for an authorization that is not held or
     captured otherwise, CARD_NETWORK_UNAVAILABLE: then nothing is written down.
@@ -77,7 +79,8 @@ class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
 class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
     """What becomes of funds that an issuer holds: `intent_svc` decides, and this service tells the card
     network until it is acknowledged. Internal: called by `intent_svc` only. Every call may be
-    repeated. Of a capture and a void of the same transaction the first is done and the other refused.
+    repeated. Of a capture and a void of the same transaction the first is done and the other refused,
+    unless the network refuses the capture: then nothing is claimed, and the funds wait for the next.
     """
 
     @_abc_1.abstractmethod
@@ -88,7 +91,7 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_authorization_service_pb2.CaptureAuthorizationResponse, _abc.Awaitable[_authorization_service_pb2.CaptureAuthorizationResponse]]:
         """Claims held funds, all or a part; the rest is released. Returns when the network has answered or
         its time is over: from when the attempt is written down the network is told, however often it
-        takes.
+        takes. A capture that it refuses is `failed` and an answer like any other.
 
         Reasons: RESOURCE_MISSING, ATTEMPT_UNEXPECTED_STATE for an authorization that is not held or
         captured otherwise, CARD_NETWORK_UNAVAILABLE: then nothing is written down.

@@ -27,7 +27,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from paymesh.txn.v1 import transaction_pb2 as paymesh_dot_txn_dot_v1_dot_transaction__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'paymesh/txn/v1/card_token_service.proto\x12\x0epaymesh.txn.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a paymesh/txn/v1/transaction.proto\"t\n\x16\x43reateCardTokenRequest\x12\x1f\n\x11payment_intent_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1b\n\rclient_secret\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1c\n\x0e\x65ncrypted_card\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\"L\n\tCardToken\x12\n\n\x02id\x18\x01 \x01(\t\x12\"\n\x04\x63\x61rd\x18\x02 \x01(\x0b\x32\x14.paymesh.txn.v1.Card\x12\x0f\n\x07\x63reated\x18\x03 \x01(\r\"\x1e\n\x1cGetCardEncryptionKeysRequest\"E\n\x12\x43\x61rdEncryptionKeys\x12/\n\x04keys\x18\x01 \x03(\x0b\x32!.paymesh.txn.v1.CardEncryptionKey\"j\n\x11\x43\x61rdEncryptionKey\x12\x0b\n\x03kid\x18\x01 \x01(\t\x12\x0b\n\x03kty\x18\x02 \x01(\t\x12\x0b\n\x03\x63rv\x18\x03 \x01(\t\x12\t\n\x01x\x18\x04 \x01(\t\x12\t\n\x01y\x18\x05 \x01(\t\x12\x0b\n\x03use\x18\x06 \x01(\t\x12\x0b\n\x03\x61lg\x18\x07 \x01(\t2\x8c\x02\n\x10\x43\x61rdTokenService\x12m\n\x0f\x43reateCardToken\x12&.paymesh.txn.v1.CreateCardTokenRequest\x1a\x19.paymesh.txn.v1.CardToken\"\x17\x82\xd3\xe4\x93\x02\x11\"\x0c/card-tokens:\x01*\x12\x88\x01\n\x15GetCardEncryptionKeys\x12,.paymesh.txn.v1.GetCardEncryptionKeysRequest\x1a\".paymesh.txn.v1.CardEncryptionKeys\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/card-encryption-keysb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'paymesh/txn/v1/card_token_service.proto\x12\x0epaymesh.txn.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a paymesh/txn/v1/transaction.proto\"t\n\x16\x43reateCardTokenRequest\x12\x1f\n\x11payment_intent_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1b\n\rclient_secret\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1c\n\x0e\x65ncrypted_card\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\"]\n\tCardToken\x12\n\n\x02id\x18\x01 \x01(\t\x12\"\n\x04\x63\x61rd\x18\x02 \x01(\x0b\x32\x14.paymesh.txn.v1.Card\x12\x0f\n\x07\x63reated\x18\x03 \x01(\r\x12\x0f\n\x07\x65xpires\x18\x04 \x01(\r\"\x1e\n\x1cGetCardEncryptionKeysRequest\"E\n\x12\x43\x61rdEncryptionKeys\x12/\n\x04keys\x18\x01 \x03(\x0b\x32!.paymesh.txn.v1.CardEncryptionKey\"j\n\x11\x43\x61rdEncryptionKey\x12\x0b\n\x03kid\x18\x01 \x01(\t\x12\x0b\n\x03kty\x18\x02 \x01(\t\x12\x0b\n\x03\x63rv\x18\x03 \x01(\t\x12\t\n\x01x\x18\x04 \x01(\t\x12\t\n\x01y\x18\x05 \x01(\t\x12\x0b\n\x03use\x18\x06 \x01(\t\x12\x0b\n\x03\x61lg\x18\x07 \x01(\t2\x8c\x02\n\x10\x43\x61rdTokenService\x12m\n\x0f\x43reateCardToken\x12&.paymesh.txn.v1.CreateCardTokenRequest\x1a\x19.paymesh.txn.v1.CardToken\"\x17\x82\xd3\xe4\x93\x02\x11\"\x0c/card-tokens:\x01*\x12\x88\x01\n\x15GetCardEncryptionKeys\x12,.paymesh.txn.v1.GetCardEncryptionKeysRequest\x1a\".paymesh.txn.v1.CardEncryptionKeys\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/card-encryption-keysb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,13 +47,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATECARDTOKENREQUEST']._serialized_start=156
   _globals['_CREATECARDTOKENREQUEST']._serialized_end=272
   _globals['_CARDTOKEN']._serialized_start=274
-  _globals['_CARDTOKEN']._serialized_end=350
-  _globals['_GETCARDENCRYPTIONKEYSREQUEST']._serialized_start=352
-  _globals['_GETCARDENCRYPTIONKEYSREQUEST']._serialized_end=382
-  _globals['_CARDENCRYPTIONKEYS']._serialized_start=384
-  _globals['_CARDENCRYPTIONKEYS']._serialized_end=453
-  _globals['_CARDENCRYPTIONKEY']._serialized_start=455
-  _globals['_CARDENCRYPTIONKEY']._serialized_end=561
-  _globals['_CARDTOKENSERVICE']._serialized_start=564
-  _globals['_CARDTOKENSERVICE']._serialized_end=832
+  _globals['_CARDTOKEN']._serialized_end=367
+  _globals['_GETCARDENCRYPTIONKEYSREQUEST']._serialized_start=369
+  _globals['_GETCARDENCRYPTIONKEYSREQUEST']._serialized_end=399
+  _globals['_CARDENCRYPTIONKEYS']._serialized_start=401
+  _globals['_CARDENCRYPTIONKEYS']._serialized_end=470
+  _globals['_CARDENCRYPTIONKEY']._serialized_start=472
+  _globals['_CARDENCRYPTIONKEY']._serialized_end=578
+  _globals['_CARDTOKENSERVICE']._serialized_start=581
+  _globals['_CARDTOKENSERVICE']._serialized_end=849
 # @@protoc_insertion_point(module_scope)

@@ -20,14 +20,16 @@ class CreateCardTokenRequest(_message.Message):
     def __init__(self, payment_intent_id: _Optional[str] = ..., client_secret: _Optional[str] = ..., encrypted_card: _Optional[str] = ...) -> None: ...
 
 class CardToken(_message.Message):
-    __slots__ = ("id", "card", "created")
+    __slots__ = ("id", "card", "created", "expires")
     ID_FIELD_NUMBER: _ClassVar[int]
     CARD_FIELD_NUMBER: _ClassVar[int]
     CREATED_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_FIELD_NUMBER: _ClassVar[int]
     id: str
     card: _transaction_pb2.Card
     created: int
-    def __init__(self, id: _Optional[str] = ..., card: _Optional[_Union[_transaction_pb2.Card, _Mapping]] = ..., created: _Optional[int] = ...) -> None: ...
+    expires: int
+    def __init__(self, id: _Optional[str] = ..., card: _Optional[_Union[_transaction_pb2.Card, _Mapping]] = ..., created: _Optional[int] = ..., expires: _Optional[int] = ...) -> None: ...
 
 class GetCardEncryptionKeysRequest(_message.Message):
     __slots__ = ()

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 class CardTokenServiceStub:
     """Card tokens, so that card numbers never touch a merchant's server. Public: called by the
-    customer's browser with a publishable key.
+    customer's browser with a publishable key alone, which needs no signature.
     """
 
     def __init__(self, channel):
@@ -50,21 +50,27 @@ class CardTokenServiceStub:
 
 class CardTokenServiceServicer:
     """Card tokens, so that card numbers never touch a merchant's server. Public: called by the
-    customer's browser with a publishable key.
+    customer's browser with a publishable key alone, which needs no signature.
     """
 
     def CreateCardToken(self, request, context):
-        """Stores an encrypted card for one payment intent and returns a single-use token that lives 15
-        minutes.
+        """Keeps an encrypted card for one payment intent and returns a token that pays it once, within 15
+        minutes. Takes no `Idempotency-Key`: if the answer is lost, encrypt the card again and ask again.
 
-        Reasons: PARAMETER_MISSING, PARAMETER_INVALID, RESOURCE_MISSING.
+        Reasons: PARAMETER_MISSING, PARAMETER_INVALID for a card that can't be decrypted,
+        RESOURCE_MISSING where the intent and the client secret don't belong together,
+        PAYMENT_INTENT_UNEXPECTED_STATE for an intent that can't be paid any more,
+        CARD_ENCRYPTION_KEY_UNKNOWN, ENCRYPTED_CARD_EXPIRED, ENCRYPTED_CARD_REUSED,
+        CARD_BRAND_NOT_SUPPORTED, INCORRECT_NUMBER, INVALID_EXPIRY_MONTH, INVALID_EXPIRY_YEAR,
+        EXPIRED_CARD, INVALID_CVC.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCardEncryptionKeys(self, request, context):
-        """Returns the public keys that cards are encrypted to, as a JSON Web Key Set (RFC 7517).
+        """Returns the public keys that cards are encrypted to, as a JSON Web Key Set (RFC 7517). They may be
+        cached as long as `cache-control` says.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -93,7 +99,7 @@ def add_CardTokenServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class CardTokenService:
     """Card tokens, so that card numbers never touch a merchant's server. Public: called by the
-    customer's browser with a publishable key.
+    customer's browser with a publishable key alone, which needs no signature.
     """
 
     @staticmethod

@@ -28,7 +28,7 @@ GRPC_VERSION: str
 
 class CardTokenServiceStub:
     """Card tokens, so that card numbers never touch a merchant's server. Public: called by the
-    customer's browser with a publishable key.
+    customer's browser with a publishable key alone, which needs no signature.
     """
 
     @_typing.overload
@@ -36,33 +36,47 @@ class CardTokenServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CardTokenServiceAsyncStub: ...
     CreateCardToken: _grpc.UnaryUnaryMultiCallable[_card_token_service_pb2.CreateCardTokenRequest, _card_token_service_pb2.CardToken]
-    """Stores an encrypted card for one payment intent and returns a single-use token that lives 15
-    minutes.
+    """Keeps an encrypted card for one payment intent and returns a token that pays it once, within 15
+    minutes. Takes no `Idempotency-Key`: if the answer is lost, encrypt the card again and ask again.
 
-    Reasons: PARAMETER_MISSING, PARAMETER_INVALID, RESOURCE_MISSING.
+    Reasons: PARAMETER_MISSING, PARAMETER_INVALID for a card that can't be decrypted,
+    RESOURCE_MISSING where the intent and the client secret don't belong together,
+    PAYMENT_INTENT_UNEXPECTED_STATE for an intent that can't be paid any more,
+    CARD_ENCRYPTION_KEY_UNKNOWN, ENCRYPTED_CARD_EXPIRED, ENCRYPTED_CARD_REUSED,
+    CARD_BRAND_NOT_SUPPORTED, INCORRECT_NUMBER, INVALID_EXPIRY_MONTH, INVALID_EXPIRY_YEAR,
+    EXPIRED_CARD, INVALID_CVC.
     """
     GetCardEncryptionKeys: _grpc.UnaryUnaryMultiCallable[_card_token_service_pb2.GetCardEncryptionKeysRequest, _card_token_service_pb2.CardEncryptionKeys]
-    """Returns the public keys that cards are encrypted to, as a JSON Web Key Set (RFC 7517)."""
+    """Returns the public keys that cards are encrypted to, as a JSON Web Key Set (RFC 7517). They may be
+    cached as long as `cache-control` says.
+    """
 
 @_typing.type_check_only
 class CardTokenServiceAsyncStub(CardTokenServiceStub):
     """Card tokens, so that card numbers never touch a merchant's server. Public: called by the
-    customer's browser with a publishable key.
+    customer's browser with a publishable key alone, which needs no signature.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateCardToken: _aio.UnaryUnaryMultiCallable[_card_token_service_pb2.CreateCardTokenRequest, _card_token_service_pb2.CardToken]  # type: ignore[assignment]
-    """Stores an encrypted card for one payment intent and returns a single-use token that lives 15
-    minutes.
+    """Keeps an encrypted card for one payment intent and returns a token that pays it once, within 15
+    minutes. Takes no `Idempotency-Key`: if the answer is lost, encrypt the card again and ask again.
 
-    Reasons: PARAMETER_MISSING, PARAMETER_INVALID, RESOURCE_MISSING.
+    Reasons: PARAMETER_MISSING, PARAMETER_INVALID for a card that can't be decrypted,
+    RESOURCE_MISSING where the intent and the client secret don't belong together,
+    PAYMENT_INTENT_UNEXPECTED_STATE for an intent that can't be paid any more,
+    CARD_ENCRYPTION_KEY_UNKNOWN, ENCRYPTED_CARD_EXPIRED, ENCRYPTED_CARD_REUSED,
+    CARD_BRAND_NOT_SUPPORTED, INCORRECT_NUMBER, INVALID_EXPIRY_MONTH, INVALID_EXPIRY_YEAR,
+    EXPIRED_CARD, INVALID_CVC.
     """
     GetCardEncryptionKeys: _aio.UnaryUnaryMultiCallable[_card_token_service_pb2.GetCardEncryptionKeysRequest, _card_token_service_pb2.CardEncryptionKeys]  # type: ignore[assignment]
-    """Returns the public keys that cards are encrypted to, as a JSON Web Key Set (RFC 7517)."""
+    """Returns the public keys that cards are encrypted to, as a JSON Web Key Set (RFC 7517). They may be
+    cached as long as `cache-control` says.
+    """
 
 class CardTokenServiceServicer(metaclass=_abc_1.ABCMeta):
     """Card tokens, so that card numbers never touch a merchant's server. Public: called by the
-    customer's browser with a publishable key.
+    customer's browser with a publishable key alone, which needs no signature.
     """
 
     @_abc_1.abstractmethod
@@ -71,10 +85,15 @@ class CardTokenServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _card_token_service_pb2.CreateCardTokenRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_card_token_service_pb2.CardToken, _abc.Awaitable[_card_token_service_pb2.CardToken]]:
-        """Stores an encrypted card for one payment intent and returns a single-use token that lives 15
-        minutes.
+        """Keeps an encrypted card for one payment intent and returns a token that pays it once, within 15
+        minutes. Takes no `Idempotency-Key`: if the answer is lost, encrypt the card again and ask again.
 
-        Reasons: PARAMETER_MISSING, PARAMETER_INVALID, RESOURCE_MISSING.
+        Reasons: PARAMETER_MISSING, PARAMETER_INVALID for a card that can't be decrypted,
+        RESOURCE_MISSING where the intent and the client secret don't belong together,
+        PAYMENT_INTENT_UNEXPECTED_STATE for an intent that can't be paid any more,
+        CARD_ENCRYPTION_KEY_UNKNOWN, ENCRYPTED_CARD_EXPIRED, ENCRYPTED_CARD_REUSED,
+        CARD_BRAND_NOT_SUPPORTED, INCORRECT_NUMBER, INVALID_EXPIRY_MONTH, INVALID_EXPIRY_YEAR,
+        EXPIRED_CARD, INVALID_CVC.
         """
 
     @_abc_1.abstractmethod
@@ -83,6 +102,8 @@ class CardTokenServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _card_token_service_pb2.GetCardEncryptionKeysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_card_token_service_pb2.CardEncryptionKeys, _abc.Awaitable[_card_token_service_pb2.CardEncryptionKeys]]:
-        """Returns the public keys that cards are encrypted to, as a JSON Web Key Set (RFC 7517)."""
+        """Returns the public keys that cards are encrypted to, as a JSON Web Key Set (RFC 7517). They may be
+        cached as long as `cache-control` says.
+        """
 
 def add_CardTokenServiceServicer_to_server(servicer: CardTokenServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -54,19 +54,23 @@ class CardBrandEnum(_message.Message):
     def __init__(self) -> None: ...
 
 class Card(_message.Message):
-    __slots__ = ("brand", "last4", "exp_month", "exp_year")
+    __slots__ = ("brand", "last4", "exp_month", "exp_year", "bin", "fingerprint")
     BRAND_FIELD_NUMBER: _ClassVar[int]
     LAST4_FIELD_NUMBER: _ClassVar[int]
     EXP_MONTH_FIELD_NUMBER: _ClassVar[int]
     EXP_YEAR_FIELD_NUMBER: _ClassVar[int]
+    BIN_FIELD_NUMBER: _ClassVar[int]
+    FINGERPRINT_FIELD_NUMBER: _ClassVar[int]
     brand: CardBrandEnum.CardBrand
     last4: str
     exp_month: int
     exp_year: int
-    def __init__(self, brand: _Optional[_Union[CardBrandEnum.CardBrand, str]] = ..., last4: _Optional[str] = ..., exp_month: _Optional[int] = ..., exp_year: _Optional[int] = ...) -> None: ...
+    bin: str
+    fingerprint: str
+    def __init__(self, brand: _Optional[_Union[CardBrandEnum.CardBrand, str]] = ..., last4: _Optional[str] = ..., exp_month: _Optional[int] = ..., exp_year: _Optional[int] = ..., bin: _Optional[str] = ..., fingerprint: _Optional[str] = ...) -> None: ...
 
 class Transaction(_message.Message):
-    __slots__ = ("id", "payment_intent_id", "type", "status", "amount_in_cents", "currency", "card", "failure", "created", "mode", "attempts", "amount_captured_in_cents", "capture_before")
+    __slots__ = ("id", "payment_intent_id", "type", "status", "amount_in_cents", "currency", "card", "failure", "created", "mode", "attempts", "amount_captured_in_cents", "capture_before", "amount_approved_in_cents", "archived")
     ID_FIELD_NUMBER: _ClassVar[int]
     PAYMENT_INTENT_ID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -80,6 +84,8 @@ class Transaction(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_CAPTURED_IN_CENTS_FIELD_NUMBER: _ClassVar[int]
     CAPTURE_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_APPROVED_IN_CENTS_FIELD_NUMBER: _ClassVar[int]
+    ARCHIVED_FIELD_NUMBER: _ClassVar[int]
     id: str
     payment_intent_id: str
     type: TransactionTypeEnum.TransactionType
@@ -93,4 +99,6 @@ class Transaction(_message.Message):
     attempts: _attempt_pb2.AttemptList
     amount_captured_in_cents: int
     capture_before: int
-    def __init__(self, id: _Optional[str] = ..., payment_intent_id: _Optional[str] = ..., type: _Optional[_Union[TransactionTypeEnum.TransactionType, str]] = ..., status: _Optional[_Union[TransactionStatusEnum.TransactionStatus, str]] = ..., amount_in_cents: _Optional[int] = ..., currency: _Optional[str] = ..., card: _Optional[_Union[Card, _Mapping]] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., created: _Optional[int] = ..., mode: _Optional[_Union[_mode_pb2.ModeEnum.Mode, str]] = ..., attempts: _Optional[_Union[_attempt_pb2.AttemptList, _Mapping]] = ..., amount_captured_in_cents: _Optional[int] = ..., capture_before: _Optional[int] = ...) -> None: ...
+    amount_approved_in_cents: int
+    archived: bool
+    def __init__(self, id: _Optional[str] = ..., payment_intent_id: _Optional[str] = ..., type: _Optional[_Union[TransactionTypeEnum.TransactionType, str]] = ..., status: _Optional[_Union[TransactionStatusEnum.TransactionStatus, str]] = ..., amount_in_cents: _Optional[int] = ..., currency: _Optional[str] = ..., card: _Optional[_Union[Card, _Mapping]] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., created: _Optional[int] = ..., mode: _Optional[_Union[_mode_pb2.ModeEnum.Mode, str]] = ..., attempts: _Optional[_Union[_attempt_pb2.AttemptList, _Mapping]] = ..., amount_captured_in_cents: _Optional[int] = ..., capture_before: _Optional[int] = ..., amount_approved_in_cents: _Optional[int] = ..., archived: _Optional[bool] = ...) -> None: ...

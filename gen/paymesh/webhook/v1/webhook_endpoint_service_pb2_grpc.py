@@ -143,7 +143,7 @@ class WebhookEndpointServiceServicer:
     def ListWebhookDeliveries(self, request, context):
         """Lists what was or will be sent to an endpoint, newest first, with every try.
 
-        Reasons: RESOURCE_MISSING, PARAMETER_INVALID.
+        Reasons: RESOURCE_MISSING, also for a cursor that does not exist, PARAMETER_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

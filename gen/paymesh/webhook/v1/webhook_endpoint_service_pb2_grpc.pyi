@@ -71,7 +71,7 @@ class WebhookEndpointServiceStub:
     ListWebhookDeliveries: _grpc.UnaryUnaryMultiCallable[_webhook_endpoint_service_pb2.ListWebhookDeliveriesRequest, _webhook_endpoint_service_pb2.WebhookDeliveryList]
     """Lists what was or will be sent to an endpoint, newest first, with every try.
 
-    Reasons: RESOURCE_MISSING, PARAMETER_INVALID.
+    Reasons: RESOURCE_MISSING, also for a cursor that does not exist, PARAMETER_INVALID.
     """
     ReplayWebhookDeliveries: _grpc.UnaryUnaryMultiCallable[_webhook_endpoint_service_pb2.ReplayWebhookDeliveriesRequest, _webhook_endpoint_service_pb2.ReplayedWebhookDeliveries]
     """Sends events again: one event, or all of a span of time. Each keeps its `webhook-id`, so that a
@@ -123,7 +123,7 @@ class WebhookEndpointServiceAsyncStub(WebhookEndpointServiceStub):
     ListWebhookDeliveries: _aio.UnaryUnaryMultiCallable[_webhook_endpoint_service_pb2.ListWebhookDeliveriesRequest, _webhook_endpoint_service_pb2.WebhookDeliveryList]  # type: ignore[assignment]
     """Lists what was or will be sent to an endpoint, newest first, with every try.
 
-    Reasons: RESOURCE_MISSING, PARAMETER_INVALID.
+    Reasons: RESOURCE_MISSING, also for a cursor that does not exist, PARAMETER_INVALID.
     """
     ReplayWebhookDeliveries: _aio.UnaryUnaryMultiCallable[_webhook_endpoint_service_pb2.ReplayWebhookDeliveriesRequest, _webhook_endpoint_service_pb2.ReplayedWebhookDeliveries]  # type: ignore[assignment]
     """Sends events again: one event, or all of a span of time. Each keeps its `webhook-id`, so that a
@@ -214,7 +214,7 @@ class WebhookEndpointServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_webhook_endpoint_service_pb2.WebhookDeliveryList, _abc.Awaitable[_webhook_endpoint_service_pb2.WebhookDeliveryList]]:
         """Lists what was or will be sent to an endpoint, newest first, with every try.
 
-        Reasons: RESOURCE_MISSING, PARAMETER_INVALID.
+        Reasons: RESOURCE_MISSING, also for a cursor that does not exist, PARAMETER_INVALID.
         """
 
     @_abc_1.abstractmethod
