@@ -1,7 +1,7 @@
 """Reads topics: effects first, offsets after, so nothing is lost and repeats must be harmless.
 
 Effects and the ids of their events are to be committed in one database transaction (table
-`consumed_events`). A record that fails alone goes to the topic `dead-letters.<group>`.
+`consumed_events`). A record that fails alone is named on the topic `dead-letters.<group>`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ from chassis import spans, telemetry
 from chassis.background import keep_running
 from chassis.config import ServiceSettings
 from chassis.errors import DomainError, Kind
+from chassis.identity import kafka_credentials
+from chassis.scrubbing import scrub
 
 LOG = logging.getLogger(__name__)
 TRIES_MAX = 5
+RECONNECT_MS_MAX = 2_000  # after an outage nobody waits long to see that it is over
 BACKOFF_S_MAX = 10.0
 RECORDS_MAX = 500
 POLL_MS = 200
@@ -125,7 +128,7 @@ class Consumer:
         assigned to anybody (kafka-python 3.0).
         """
         consumer = KafkaConsumer(
-            bootstrap_servers=self._settings.kafka_bootstrap,
+            **kafka_access(self._settings),
             group_id=self._group,
             client_id=f"{self._settings.service_name}-{self._group}",
             isolation_level="read_committed",
@@ -133,6 +136,7 @@ class Consumer:
             auto_offset_reset="earliest",
             fetch_max_wait_ms=POLL_MS,
             max_poll_interval_ms=300_000,
+            reconnect_backoff_max_ms=RECONNECT_MS_MAX,
             session_timeout_ms=10_000,  # a killed process holds its partitions no longer
             heartbeat_interval_ms=3_000,
         )
@@ -188,25 +192,29 @@ class Consumer:
                 return None
 
     def _bury(self, record: Record, reason: str) -> None:
+        """Say which record was given up and why.
+
+        Its bytes stay where they are, as evidence: what can't be read may hold anything, and a
+        copy of it would have to be searched, hidden and kept like the first.
+        """
         LOG.error(
             "dead letter",
             extra={**self._attributes, "event_id": record.event_id, "reason": reason},
         )
         telemetry.dead_letters.add(1, self._attributes)
-        producer = KafkaProducer(bootstrap_servers=self._settings.kafka_bootstrap, acks="all")
+        producer = KafkaProducer(**kafka_access(self._settings), acks="all")
         try:
             headers = {
-                "reason": telemetry.scrub(reason),
+                "reason": scrub(reason),
                 "topic": record.topic,
                 "partition": str(record.partition),
                 "offset": str(record.offset),
-                "id": record.event_id,
-                "eventType": record.event_type,
+                "id": scrub(record.event_id),
+                "eventType": scrub(record.event_type),
             }
             producer.send(
                 f"dead-letters.{self._group}",
-                key=record.key.encode(),
-                value=record.value,
+                key=scrub(record.key).encode(),
                 headers=[(name, text.encode()) for name, text in headers.items()],
             ).get(timeout=30)
         finally:
@@ -219,13 +227,21 @@ class Consumer:
             return
 
 
+def kafka_access(settings: ServiceSettings) -> dict[str, str]:
+    """Return where Kafka is, and as whom to reach it: as the service is to other services."""
+    own = kafka_credentials(settings.tls_certificate, settings.tls_key, settings.tls_ca)
+    return {"bootstrap_servers": settings.kafka_bootstrap, **own}
+
+
 def _record(row: Any) -> Record:
-    headers = {name: value.decode() for name, value in row.headers if value is not None}
+    headers = {
+        name: value.decode(errors="replace") for name, value in row.headers if value is not None
+    }
     return Record(
         topic=row.topic,
         partition=row.partition,
         offset=row.offset,
-        key=(row.key or b"").decode(),
+        key=(row.key or b"").decode(errors="replace"),
         value=row.value or b"",
         event_id=headers.get("id", ""),
         event_type=headers.get("eventType", ""),

@@ -1,19 +1,13 @@
-"""A service's own PostgreSQL database: connections, statements over sets of items, migrations."""
+"""A service's own PostgreSQL database: connections, statements over sets of items."""
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import importlib.util
 import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from pathlib import Path
 from typing import Any
 
-import alembic.command
-import alembic.config
-import alembic.context
 import orjson
 import psycopg
 import sqlalchemy
@@ -25,7 +19,7 @@ from psycopg_pool import AsyncConnectionPool
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from chassis import spans
-from chassis.config import ServiceSettings
+from chassis.config import RetentionSettings, ServiceSettings
 from chassis.errors import ServiceUnavailable
 
 LOG = logging.getLogger(__name__)
@@ -42,8 +36,6 @@ SESSION_OPTIONS = {
 }
 
 WAIT_S_MAX = 5.0  # for a connection, and between tries to get one back
-
-MIGRATION_LOCK = 0x7061796D657368  # "paymesh"; one migration at a time per database
 
 Row = Mapping[str, Any]
 
@@ -109,7 +101,9 @@ class Database:
                 yield connection
 
 
-async def connect(settings: ServiceSettings, *, connections_max: int = 5) -> Database:
+async def connect(
+    settings: ServiceSettings | RetentionSettings, *, connections_max: int = 5
+) -> Database:
     """Return the service's database; where it is away, it is connected to as soon as it is back.
 
     Coalescing needs few connections: one statement of each kind is in flight at a time.
@@ -136,6 +130,7 @@ async def connect(settings: ServiceSettings, *, connections_max: int = 5) -> Dat
         max_overflow=0,
         pool_pre_ping=True,  # these are few, and one that broke in a pause is nobody's fault
         connect_args=arguments,
+        hide_parameters=True,
         isolation_level="AUTOCOMMIT",
     )
     return Database(pool, engine)
@@ -159,33 +154,3 @@ def _json_value(value: object) -> str:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     raise TypeError(f"{type(value).__name__} can't be an item's value")
-
-
-async def migrate(settings: ServiceSettings, package: str) -> None:
-    """Bring the database to the newest schema of `<package>/migrations`; safe to run at once."""
-    await asyncio.to_thread(_migrate, settings.database_url.get_secret_value(), package)
-
-
-def _migrate(url: str, package: str) -> None:
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(package)
-    config = alembic.config.Config()
-    folder = Path(spec.submodule_search_locations[0]) / "migrations"
-    config.set_main_option("script_location", str(folder).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
-    with engine.connect() as connection:
-        connection.execute(sqlalchemy.select(sqlalchemy.func.pg_advisory_lock(MIGRATION_LOCK)))
-        connection.commit()
-        config.attributes["connection"] = connection
-        alembic.command.upgrade(config, "head")
-        connection.execute(sqlalchemy.select(sqlalchemy.func.pg_advisory_unlock(MIGRATION_LOCK)))
-        connection.commit()
-
-
-def run_migrations() -> None:
-    """Be the whole of a service's `migrations/env.py`."""
-    alembic.context.configure(connection=alembic.context.config.attributes["connection"])
-    with alembic.context.begin_transaction():
-        alembic.context.run_migrations()

@@ -14,6 +14,8 @@ import grpc
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
+from chassis.scrubbing import scrub
+
 DOMAIN = "paymesh"
 
 
@@ -55,7 +57,8 @@ class DomainError(Exception):
     """A refusal that the caller may see.
 
     `reason` is public and fixed for ever; `message` is for people; `param` names the field in the
-    public JSON, e.g. "card.number".
+    public JSON, e.g. "card.number". Both are scrubbed here, since they may repeat what a caller
+    sent and go to logs, gRPC metadata and other services.
     """
 
     kind: ClassVar[Kind]
@@ -63,9 +66,9 @@ class DomainError(Exception):
     error_type: ClassVar[str | None] = None  # where it is not the kind's own
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.param = param
+        self.message = scrub(message)
+        self.param = param and scrub(param)
+        super().__init__(self.message)
 
 
 class ParameterMissing(DomainError):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from google.protobuf.message import Message
 
 from chassis.errors import ParameterInvalid, ParameterMissing
+from chassis.fields import check_no_card_number
 from chassis.identity import Context
 
 KEY_LENGTH_MAX = 255
@@ -34,7 +35,7 @@ def keyed_of(context: Context, method: str, request: Message) -> Keyed | None:
 def idempotency_key(context: Context) -> str | None:
     """Return the caller's Idempotency-Key, or None without one.
 
-    Raises ParameterInvalid unless it has 1 to 255 printable ASCII characters.
+    Raises ParameterInvalid unless it has 1 to 255 printable ASCII characters and no card number.
     """
     for name, value in context.invocation_metadata() or ():
         if name == "idempotency-key":
@@ -44,6 +45,7 @@ def idempotency_key(context: Context) -> str | None:
                     "An Idempotency-Key has 1 to 255 printable ASCII characters.",
                     param="Idempotency-Key",
                 )
+            check_no_card_number(text, "Idempotency-Key")
             return text
     return None
 

@@ -13,17 +13,20 @@ from typing import NewType
 
 MerchantId = NewType("MerchantId", str)
 PaymentIntentId = NewType("PaymentIntentId", str)
+CardTokenId = NewType("CardTokenId", str)
 TransactionId = NewType("TransactionId", str)
 AttemptId = NewType("AttemptId", str)
 EventId = NewType("EventId", str)
 EndpointId = NewType("EndpointId", str)
 DeliveryId = NewType("DeliveryId", str)
 KeyId = NewType("KeyId", str)
+Kid = NewType("Kid", str)
 
 PREFIXES = ("mer", "pi", "txn", "att", "tok", "evt", "we", "dlv", "key", "brk")
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, in lower case
 TIME_LENGTH = 9  # milliseconds since 1970, 45 bits
 RANDOM_LENGTH = 15  # 75 bits
+_KID = re.compile(rf"kid_[{ALPHABET}]{{{TIME_LENGTH + RANDOM_LENGTH}}}")
 _ID = re.compile(rf"(?:{'|'.join(PREFIXES)})_[{ALPHABET}]{{26}}")
 
 
@@ -42,6 +45,16 @@ def new_break_id(merchant_id: str | None) -> str:
     return new_id("brk", merchant_id or "mer_00")
 
 
+def new_kid() -> Kid:
+    """Return an id of a new key of a key store, which belongs to no merchant."""
+    return Kid(f"kid_{_unique()}")
+
+
+def is_kid(text: str) -> bool:
+    """Return whether the text has the form of a key's id."""
+    return _KID.fullmatch(text) is not None
+
+
 def is_id(prefix: str, text: str) -> bool:
     """Return whether the text has the form of such an id."""
     return text.startswith(f"{prefix}_") and _ID.fullmatch(text) is not None
@@ -51,6 +64,14 @@ def shard_bucket(any_id: str) -> int:
     """Return the bucket of an id, 0 to 1023."""
     bucket = any_id.partition("_")[2]
     return ALPHABET.index(bucket[0]) * 32 + ALPHABET.index(bucket[1])
+
+
+def created_at(any_id: str) -> float:
+    """Return when an id says that it was made, Unix seconds; a caller may have made it up."""
+    milliseconds = 0
+    for digit in any_id.partition("_")[2][2 : 2 + TIME_LENGTH]:
+        milliseconds = milliseconds * 32 + ALPHABET.index(digit)
+    return milliseconds / 1000
 
 
 def _unique() -> str:

@@ -17,7 +17,7 @@ class InquiryRule(BaseModel):
 
     backoff_s: pauses between inquiries; after the last one the exchange is reversed instead.
     not_found_is_failed_after_s: counted from the attempt's deadline; until then "not found" may
-    only mean that the request is still on its way.
+    only mean that the request is still on its way, so that is asked once more at its end.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -62,6 +62,19 @@ class Page:
         order = id_.asc() if self.before is not None else id_.desc()
         return query.order_by(order).limit(self.limit + 1)
 
+    def part_of(
+        self, listed: Sequence[Listed], id_of: Callable[[Listed], str]
+    ) -> tuple[list[Listed], bool]:
+        """Return the page of a list that is here whole, newest first, as `cut` does."""
+        rows = [
+            one
+            for one in listed
+            if (self.after is None or id_of(one) < self.after)
+            and (self.before is None or id_of(one) > self.before)
+        ]
+        ordered = rows[::-1] if self.before is not None else rows
+        return self.cut(ordered[: self.limit + 1])
+
     def cut(self, rows: Sequence[Listed]) -> tuple[list[Listed], bool]:
         """Return what is listed, newest first, and whether there is more in that direction."""
         listed = list(rows[: self.limit])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import resource
 import signal
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -18,7 +19,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from chassis import spans, telemetry
-from chassis.config import ServiceSettings
+from chassis.config import MeshSettings
 from chassis.errors import (
     RENDERINGS,
     DomainError,
@@ -26,12 +27,20 @@ from chassis.errors import (
     error_details,
     public_error,
 )
-from chassis.identity import Context, TokenVerifier, check_peer, server_credentials, set_caller
+from chassis.identity import (
+    SERVERS,
+    Context,
+    TokenVerifier,
+    check_peer,
+    server_credentials,
+    set_caller,
+)
 
 LOG = logging.getLogger(__name__)
 LIVENESS = "liveness"
 MESSAGE_BYTES_MAX = 1_048_576
-EDGE = frozenset({"edge"})
+HEADERS_BYTES_MAX = 32_768  # gRPC refuses from 8 kB on at random, which a caller sees as a failure
+EDGE = "edge"
 ERROR_HEADER = "x-paymesh-error"
 
 Behavior = Callable[[Any, Context], Awaitable[Any]]
@@ -53,22 +62,34 @@ class Service:
 
     name: the full name, e.g. "paymesh.intent.v1.PaymentIntentService".
     add: adds the servicer to a server.
-    callers: names of the services that may call; the edge calls on behalf of merchants, so a
-        service with the edge as its caller demands the merchant's token.
+    callers: which services may call each method, e.g. {"CaptureAuthorization": {"intent"}}; nobody
+        may call one that is not named. The edge calls on behalf of merchants, so a method with the
+        edge among its callers demands the merchant's token.
+    audience: for whom that token must be made: what came from a browser can't pass for a server's.
     """
 
     name: str
     add: Callable[[grpc.aio.Server], None]
-    callers: frozenset[str] = EDGE
+    callers: Mapping[str, frozenset[str]]
+    audience: str = SERVERS
+
+
+def only(caller: str, *methods: str) -> dict[str, frozenset[str]]:
+    """Return that these methods are for one caller: each has to be named, or nobody calls it."""
+    return dict.fromkeys(methods, frozenset({caller}))
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a service's main coroutine on uvloop."""
+    """Run a service's main coroutine on uvloop.
+
+    If the process crashes, no core file is left: its memory may hold cards and keys.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     uvloop.run(main)
 
 
 async def serve(
-    settings: ServiceSettings, services: Sequence[Service], background: Sequence[Background] = ()
+    settings: MeshSettings, services: Sequence[Service], background: Sequence[Background] = ()
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain: refuse new calls, finish those in flight."""
     server, checks = build_server(settings, services)
@@ -76,6 +97,7 @@ async def serve(
         await part.start()
     server.add_secure_port(settings.listen, server_credentials(settings))
     await server.start()
+    probes = await _serve_probes(settings.probe_listen, checks)
     for name in (*(service.name for service in services), LIVENESS, ""):
         await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
     _spare_the_collector()
@@ -86,11 +108,12 @@ async def serve(
     await server.stop(settings.drain_s)
     for part in reversed(background):
         await part.stop()
+    await probes.stop(None)
     LOG.info("stopped")
 
 
 def build_server(
-    settings: ServiceSettings, services: Sequence[Service]
+    settings: MeshSettings, services: Sequence[Service]
 ) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
     """Return a server with these services, health and reflection, that listens nowhere yet."""
     interceptor = Interceptor(services, TokenVerifier(settings.jwks_file))
@@ -98,6 +121,7 @@ def build_server(
         interceptors=[interceptor],
         options=[
             ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+            ("grpc.max_metadata_size", HEADERS_BYTES_MAX),
             ("grpc.max_concurrent_streams", 1000),
             ("grpc.so_reuseport", 0),
             ("grpc.keepalive_permit_without_calls", 1),
@@ -111,6 +135,16 @@ def build_server(
     names = [service.name for service in services]
     reflection.enable_server_reflection([*names, reflection.SERVICE_NAME], server)
     return server, checks
+
+
+async def _serve_probes(listen: str, checks: health.aio.HealthServicer) -> grpc.aio.Server:
+    """Serve the health of this process, and nothing else, to a kubelet, which can't speak TLS."""
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    if listen:
+        server.add_insecure_port(listen)
+    await server.start()
+    return server
 
 
 def _spare_the_collector() -> None:
@@ -162,6 +196,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
     def _wrapped(self, method: str, service: Service, inner: Behavior) -> Behavior:
         answered = {"method": method, "status": "OK"}
         name = method.removeprefix("/")
+        callers = service.callers.get(method.rpartition("/")[2], frozenset())
 
         async def behavior(request: Any, context: Context) -> Any:
             metadata = dict(context.invocation_metadata() or ())
@@ -173,7 +208,9 @@ class Interceptor(grpc.aio.ServerInterceptor):
             request_id = str(metadata.get("x-request-id") or uuid.uuid4())
             telemetry.request_id_var.set(request_id)
             try:
-                self._identify(service, metadata, context)
+                check_peer(context, callers)
+                if EDGE in callers:
+                    self._identify(service, metadata)
                 response = await inner(request, context)
             except DomainError as error:
                 await _refuse(method, context, error, request_id)
@@ -188,13 +225,10 @@ class Interceptor(grpc.aio.ServerInterceptor):
 
         return behavior
 
-    def _identify(
-        self, service: Service, metadata: dict[str, str | bytes], context: Context
-    ) -> None:
-        check_peer(context, service.callers)
-        if service.callers is EDGE:
-            authorization = str(metadata.get("authorization", ""))
-            set_caller(self._tokens.verify(authorization.removeprefix("Bearer ")))
+    def _identify(self, service: Service, metadata: dict[str, str | bytes]) -> None:
+        authorization = str(metadata.get("authorization", ""))
+        token = authorization.removeprefix("Bearer ")
+        set_caller(self._tokens.verify(token, service.audience))
 
 
 async def _refuse(method: str, context: Context, error: DomainError, request_id: str) -> None:
