@@ -1,0 +1,1 @@
+"""The rules of the archive: what a record, a manifest and a story are. No I/O."""

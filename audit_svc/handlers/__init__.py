@@ -1,0 +1,1 @@
+"""What audit_svc does: archive, verify, tell a payment's story."""

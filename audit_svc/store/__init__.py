@@ -1,0 +1,1 @@
+"""Where the archive lies, and how records lie in its files."""
