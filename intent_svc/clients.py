@@ -10,7 +10,7 @@ from paymesh.txn.v1 import authorization_service_pb2_grpc as authorization_grpc
 from chassis import spans
 from chassis.errors import ResourceMissing, from_rpc_error
 from chassis.ids import TransactionId
-from intent_svc.domain import PaymentIntent
+from intent_svc.domain.payment_intent import PaymentIntent
 
 CAPTURE_TIMEOUT_S = 35.0  # it waits for the card network; less than the edge waits for us
 VOID_TIMEOUT_S = 5.0  # it is only written down
@@ -35,6 +35,7 @@ class AuthorizationClient:
             merchant_id=intent.merchant_id,
             transaction_id=_holder(intent),
             amount_in_cents=intent.amount_to_capture_minor or 0,
+            capture_number=intent.captures,
         )
         try:
             response = await self._stub.CaptureAuthorization(

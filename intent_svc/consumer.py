@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from google.protobuf.message import DecodeError
 from paymesh.events.v1 import attempt_event_pb2
-from paymesh.txn.v1 import transaction_pb2
+from paymesh.txn.v1 import attempt_pb2, transaction_pb2
 
 from chassis.consumer import PoisonRecord, Record
 from chassis.errors import DomainError, Kind
-from intent_svc.domain import Event, Outcome
+from intent_svc.domain.payment_intent import Event, Outcome
 from intent_svc.handlers import IntentHandlers, Told
 from intent_svc.messages import failure_of
 
@@ -20,6 +20,7 @@ LOG = logging.getLogger(__name__)
 GROUP = "intent-attempts"
 TOPICS = ["events.attempt"]
 
+REFUSED_CAPTURE = attempt_pb2.AttemptKindEnum.capture, attempt_pb2.AttemptStatusEnum.failed
 _STATUS = transaction_pb2.TransactionStatusEnum
 
 
@@ -56,6 +57,13 @@ def _told(record: Record) -> Told | None:
     except DecodeError as broken:
         raise PoisonRecord("not an AttemptEvent") from broken
     transaction = event.transaction
+    if (event.attempt.kind, event.attempt.status) == REFUSED_CAPTURE:
+        refusal = Outcome(
+            Event.REFUSE_CAPTURE,
+            failure=failure_of(event.attempt.failure),
+            capture_number=event.attempt.capture_number,
+        )
+        return _about(event, refusal)
     is_hold = transaction.HasField("capture_before")
     if transaction.status == _STATUS.succeeded:
         is_held = is_hold and not transaction.amount_captured_in_cents
@@ -64,14 +72,16 @@ def _told(record: Record) -> Told | None:
         became = Event.FAIL
     else:
         return None
-    return Told(
-        merchant_id=event.merchant_id,
-        intent_id=transaction.payment_intent_id,
-        transaction_id=transaction.id,
-        outcome=Outcome(
-            became,
-            transaction.amount_captured_in_cents,
-            failure_of(transaction.failure) if transaction.HasField("failure") else None,
-            transaction.capture_before if became is Event.AUTHORIZE else None,
-        ),
+    outcome = Outcome(
+        became,
+        transaction.amount_captured_in_cents,
+        failure_of(transaction.failure) if transaction.HasField("failure") else None,
+        transaction.capture_before if became is Event.AUTHORIZE else None,
+        amount_authorized_minor=transaction.amount_approved_in_cents,
     )
+    return _about(event, outcome)
+
+
+def _about(event: attempt_event_pb2.AttemptEvent, outcome: Outcome) -> Told:
+    transaction = event.transaction
+    return Told(event.merchant_id, transaction.payment_intent_id, transaction.id, outcome)

@@ -7,7 +7,7 @@ import logging
 
 from chassis.background import keep_running
 from chassis.errors import DomainError, ServiceUnavailable
-from intent_svc.domain import PaymentIntent
+from intent_svc.domain.payment_intent import PaymentIntent
 from intent_svc.handlers import IntentHandlers
 
 LOG = logging.getLogger(__name__)

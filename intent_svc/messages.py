@@ -5,7 +5,7 @@ from __future__ import annotations
 from paymesh.events.v1 import payment_intent_event_pb2
 from paymesh.intent.v1 import failure_pb2, payment_intent_pb2
 
-from intent_svc.domain import PUBLIC_NAMES, Failure, PaymentIntent
+from intent_svc.domain.payment_intent import PUBLIC_NAMES, Failure, PaymentIntent
 
 
 def payment_intent_message(
@@ -26,6 +26,8 @@ def payment_intent_message(
         created=intent.created,
         mode=intent.mode,
         capture_before=intent.capture_before,
+        partial_approval=str(intent.partial_approval),
+        amount_authorized_in_cents=intent.amount_authorized_minor,
     )
     if intent.last_failure is not None:
         message.last_failure.CopyFrom(_failure_message(intent.last_failure))

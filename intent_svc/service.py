@@ -23,9 +23,10 @@ from chassis.errors import DomainError, ParameterInvalid, ServiceUnavailable
 from chassis.idempotency import keyed_of, mark_replayed
 from chassis.identity import Context, current_caller
 from chassis.paging import page_of, period_of
-from intent_svc.domain import Event, Outcome, PaymentIntent, Status
-from intent_svc.handlers import IntentHandlers, Told, Wish
+from intent_svc.domain.payment_intent import Event, Outcome, PaymentIntent, Status
+from intent_svc.handlers import Found, IntentHandlers, Told, Wish
 from intent_svc.messages import failure_of, payment_intent_message
+from intent_svc.store.archived import Owner
 
 LOG = logging.getLogger(__name__)
 ITEMS_MAX = 200
@@ -36,6 +37,7 @@ OUTCOME_EVENTS = {
     lifecycle_pb2.OutcomeEnum.succeeded: Event.SUCCEED,
     lifecycle_pb2.OutcomeEnum.authorized: Event.AUTHORIZE,
     lifecycle_pb2.OutcomeEnum.failed: Event.FAIL,
+    lifecycle_pb2.OutcomeEnum.capture_refused: Event.REFUSE_CAPTURE,
 }
 
 
@@ -57,6 +59,8 @@ class PaymentIntentService(payment_intent_service_pb2_grpc.PaymentIntentServiceS
             description=request.description if request.HasField("description") else None,
             metadata=request.metadata,
             is_manual_capture=request.capture_method == payment_intent_pb2.CaptureMethodEnum.manual,
+            accepts_part=request.partial_approval
+            == payment_intent_pb2.PartialApprovalEnum.accepted,
         )
         keyed = keyed_of(context, "CreatePaymentIntent", request)
         answer = await self._handlers.create(current_caller(), wish, keyed)
@@ -70,8 +74,11 @@ class PaymentIntentService(payment_intent_service_pb2_grpc.PaymentIntentServiceS
         self, request: payment_intent_service_pb2.GetPaymentIntentRequest, context: Context
     ) -> payment_intent_pb2.PaymentIntent:
         """Return an intent."""
-        intent = await self._handlers.get(current_caller(), request.payment_intent_id)
-        return payment_intent_message(intent)
+        caller = current_caller()
+        found = await self._handlers.read(
+            caller.merchant_id, caller.mode, request.payment_intent_id
+        )
+        return _found_message(found)
 
     async def ListPaymentIntents(
         self, request: payment_intent_service_pb2.ListPaymentIntentsRequest, context: Context
@@ -161,11 +168,45 @@ class PaymentIntentLifecycleService(lifecycle_grpc.PaymentIntentLifecycleService
         self, request: lifecycle_pb2.LookUpPaymentIntentRequest, context: Context
     ) -> lifecycle_pb2.LookUpPaymentIntentResponse:
         """Return an intent."""
-        intent = await self._handlers.look_up(
+        found = await self._handlers.read(
             request.merchant_id, MODE_NAMES.get(request.mode, ""), request.payment_intent_id
         )
-        return lifecycle_pb2.LookUpPaymentIntentResponse(
-            payment_intent=payment_intent_message(intent)
+        return lifecycle_pb2.LookUpPaymentIntentResponse(payment_intent=_found_message(found))
+
+    async def BatchFindPurgedPayments(
+        self, request: lifecycle_pb2.BatchFindPurgedPaymentsRequest, context: Context
+    ) -> lifecycle_pb2.BatchFindPurgedPaymentsResponse:
+        """Say which payments were purged."""
+        _check_items(len(request.items))
+        found = await self._handlers.find_purged(
+            [Owner(item.merchant_id, item.payment_intent_id) for item in request.items]
+        )
+        return lifecycle_pb2.BatchFindPurgedPaymentsResponse(payment_intent_ids=found)
+
+    async def BatchCheckClientSecrets(
+        self, request: lifecycle_pb2.BatchCheckClientSecretsRequest, context: Context
+    ) -> lifecycle_pb2.BatchCheckClientSecretsResponse:
+        """Check what browsers show."""
+        _check_items(len(request.items))
+        results = await asyncio.gather(
+            *(
+                self._handlers.check_client_secret(
+                    item.merchant_id,
+                    MODE_NAMES.get(item.mode, ""),
+                    item.payment_intent_id,
+                    item.client_secret,
+                )
+                for item in request.items
+            ),
+            return_exceptions=True,
+        )
+        return lifecycle_pb2.BatchCheckClientSecretsResponse(
+            verdicts=[
+                lifecycle_pb2.CheckClientSecretVerdict(
+                    refusal=_refusal(result) if result is not None else None
+                )
+                for result in results
+            ]
         )
 
     async def _begin(self, item: lifecycle_pb2.BeginProcessingItem) -> PaymentIntent:
@@ -174,6 +215,7 @@ class PaymentIntentLifecycleService(lifecycle_grpc.PaymentIntentLifecycleService
             MODE_NAMES.get(item.mode, ""),
             item.payment_intent_id,
             item.transaction_id,
+            item.claim_before,
         )
 
     async def _apply(self, item: lifecycle_pb2.ApplyOutcomeItem) -> PaymentIntent:
@@ -190,9 +232,18 @@ class PaymentIntentLifecycleService(lifecycle_grpc.PaymentIntentLifecycleService
                     item.amount_captured_in_cents,
                     failure_of(item.failure) if item.HasField("failure") else None,
                     item.capture_before or None,
+                    item.capture_number,
+                    item.amount_authorized_in_cents,
                 ),
             )
         )
+
+
+def _found_message(found: Found) -> payment_intent_pb2.PaymentIntent:
+    message = payment_intent_message(found.intent)
+    if found.is_archived:
+        message.archived = True
+    return message
 
 
 def _terms(intent: PaymentIntent) -> lifecycle_pb2.ChargeTerms:
@@ -200,6 +251,7 @@ def _terms(intent: PaymentIntent) -> lifecycle_pb2.ChargeTerms:
         amount_in_cents=intent.amount_minor,
         currency=intent.currency,
         capture_method=str(intent.capture_method),
+        partial_approval=str(intent.partial_approval),
     )
 
 

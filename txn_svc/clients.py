@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 from paymesh.intent.v1 import (
@@ -17,8 +18,16 @@ from paymesh.intent.v1 import payment_intent_pb2
 from chassis import spans
 from chassis.batching import Coalescer
 from chassis.errors import DomainError, Kind, RemoteError, ServiceUnavailable, from_rpc_error
-from txn_svc.domain.transaction import Transaction, TransactionStatus
-from txn_svc.messages import failure_message
+from chassis.identity import Caller
+from txn_svc.domain.attempt import Attempt
+from txn_svc.domain.transaction import (
+    ABANDONED,
+    CLAIM_WITHIN_S,
+    AbandonedClaim,
+    Transaction,
+    TransactionStatus,
+)
+from txn_svc.messages import failure_message, refusal_message
 
 TIMEOUT_S = 10.0
 
@@ -30,11 +39,15 @@ KIND_BY_REASON = {
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What an intent wants charged, in minor units of `currency`. is_hold: it is captured later."""
+    """What an intent wants charged, in minor units of `currency`.
+
+    is_hold: it is captured later. accepts_part: an approval of less is taken.
+    """
 
     amount_minor: int
     currency: str
     is_hold: bool
+    accepts_part: bool
 
 
 class IntentClient:
@@ -43,10 +56,15 @@ class IntentClient:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = lifecycle_grpc.PaymentIntentLifecycleServiceStub(channel)
         self._claims: Coalescer[Transaction, Terms] = Coalescer("txn.claim", self._claim)
-        self._outcomes: Coalescer[Transaction, None] = Coalescer("txn.tell", self._tell)
+        self._outcomes: Coalescer[lifecycle_pb2.ApplyOutcomeItem, None] = Coalescer(
+            "txn.tell", self._tell
+        )
+        self._secrets: Coalescer[lifecycle_pb2.CheckClientSecretItem, None] = Coalescer(
+            "txn.check_secret", self._check_secrets
+        )
 
     async def begin_processing(self, transaction: Transaction) -> Terms:
-        """Claim the transaction's intent; the same transaction may ask again.
+        """Claim the transaction's intent; the same transaction may ask again, in its time.
 
         Raises RemoteError with the intent's refusal, or ServiceUnavailable: then it is not known
         whether the intent is claimed.
@@ -55,7 +73,56 @@ class IntentClient:
 
     async def apply_outcome(self, transaction: Transaction) -> None:
         """Tell the intent what became of the transaction. Raises as begin_processing."""
-        await self._outcomes.submit(transaction)
+        item = lifecycle_pb2.ApplyOutcomeItem(
+            merchant_id=transaction.merchant_id,
+            payment_intent_id=transaction.payment_intent_id,
+            transaction_id=transaction.id,
+            outcome=_outcome(transaction),
+            amount_captured_in_cents=transaction.amount_captured_minor,
+            capture_before=None
+            if transaction.amount_captured_minor
+            else transaction.capture_before,
+            failure=failure_message(transaction.failure) if transaction.failure else None,
+            amount_authorized_in_cents=transaction.amount_approved_minor or 0,
+        )
+        await self._outcomes.submit(item)
+
+    async def apply_refusal(self, capture: Attempt) -> None:
+        """Tell the intent that the network refused a capture. Raises as begin_processing."""
+        item = lifecycle_pb2.ApplyOutcomeItem(
+            merchant_id=capture.merchant_id,
+            payment_intent_id=capture.payment_intent_id,
+            transaction_id=capture.transaction_id,
+            outcome=lifecycle_pb2.OutcomeEnum.capture_refused,
+            failure=refusal_message(capture),
+            capture_number=capture.capture_number,
+        )
+        await self._outcomes.submit(item)
+
+    async def apply_abandonment(self, claim: AbandonedClaim) -> None:
+        """Tell the intent that a transaction that may hold it is no more. Raises as above."""
+        item = lifecycle_pb2.ApplyOutcomeItem(
+            merchant_id=claim.merchant_id,
+            payment_intent_id=claim.payment_intent_id,
+            transaction_id=claim.transaction_id,
+            outcome=lifecycle_pb2.OutcomeEnum.failed,
+            failure=failure_message(ABANDONED),
+        )
+        await self._outcomes.submit(item)
+
+    async def check_client_secret(self, caller: Caller, intent_id: str, client_secret: str) -> None:
+        """Return if the secret is that of an intent of the caller's which can still be paid.
+
+        Raises RemoteError with the refusal, or ServiceUnavailable.
+        """
+        await self._secrets.submit(
+            lifecycle_pb2.CheckClientSecretItem(
+                merchant_id=caller.merchant_id,
+                mode=caller.mode,
+                payment_intent_id=intent_id,
+                client_secret=client_secret,
+            )
+        )
 
     async def look_up(self, merchant_id: str, mode: str, intent_id: str) -> Terms:
         """Return what an intent wants charged.
@@ -83,6 +150,7 @@ class IntentClient:
                     mode=item.mode,
                     payment_intent_id=item.payment_intent_id,
                     transaction_id=item.id,
+                    claim_before=item.created + CLAIM_WITHIN_S,
                 )
                 for item in items
             ]
@@ -98,36 +166,35 @@ class IntentClient:
             for verdict in response.verdicts
         ]
 
-    async def _tell(self, items: Sequence[Transaction]) -> Sequence[DomainError | None]:
-        request = lifecycle_pb2.BatchApplyOutcomeRequest(
-            items=[
-                lifecycle_pb2.ApplyOutcomeItem(
-                    merchant_id=item.merchant_id,
-                    payment_intent_id=item.payment_intent_id,
-                    transaction_id=item.id,
-                    outcome=_outcome(item),
-                    amount_captured_in_cents=item.amount_captured_minor,
-                    capture_before=None if item.amount_captured_minor else item.capture_before,
-                    failure=failure_message(item.failure) if item.failure is not None else None,
-                )
-                for item in items
-            ]
-        )
-        try:
-            response = await self._stub.BatchApplyOutcome(
-                request, timeout=TIMEOUT_S, metadata=_metadata()
-            )
-        except grpc.aio.AioRpcError as error:
-            return [_unavailable(error)] * len(items)
-        return [
-            _refused(verdict.refusal) if verdict.HasField("refusal") else None
-            for verdict in response.verdicts
-        ]
+    async def _tell(
+        self, items: Sequence[lifecycle_pb2.ApplyOutcomeItem]
+    ) -> Sequence[DomainError | None]:
+        request = lifecycle_pb2.BatchApplyOutcomeRequest(items=items)
+        return await _verdicts(self._stub.BatchApplyOutcome, request)
+
+    async def _check_secrets(
+        self, items: Sequence[lifecycle_pb2.CheckClientSecretItem]
+    ) -> Sequence[DomainError | None]:
+        request = lifecycle_pb2.BatchCheckClientSecretsRequest(items=items)
+        return await _verdicts(self._stub.BatchCheckClientSecrets, request)
+
+
+async def _verdicts(call: Any, request: Any) -> Sequence[DomainError | None]:
+    """Call with a batch and return what was refused, item by item."""
+    try:
+        response = await call(request, timeout=TIMEOUT_S, metadata=_metadata())
+    except grpc.aio.AioRpcError as error:
+        return [_unavailable(error)] * len(request.items)
+    return [
+        _refused(verdict.refusal) if verdict.HasField("refusal") else None
+        for verdict in response.verdicts
+    ]
 
 
 def _terms(told: lifecycle_pb2.ChargeTerms | payment_intent_pb2.PaymentIntent) -> Terms:
     is_hold = told.capture_method == payment_intent_pb2.CaptureMethodEnum.manual
-    return Terms(told.amount_in_cents, told.currency, is_hold)
+    accepts_part = told.partial_approval == payment_intent_pb2.PartialApprovalEnum.accepted
+    return Terms(told.amount_in_cents, told.currency, is_hold, accepts_part)
 
 
 def _outcome(transaction: Transaction) -> lifecycle_pb2.OutcomeEnum.Outcome:

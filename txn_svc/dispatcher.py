@@ -1,4 +1,4 @@
-"""Works through what is due: reversals, captures, transactions for which nothing was ever sent."""
+"""Works through what is due: reversals, captures, charges that were never sent, kept cards."""
 
 from __future__ import annotations
 
@@ -11,12 +11,63 @@ from chassis.errors import ServiceUnavailable
 from txn_svc.domain.attempt import Attempt
 from txn_svc.handlers.attempts import AttemptHandlers
 from txn_svc.handlers.captures import CaptureHandlers
+from txn_svc.handlers.card_tokens import CardTokenHandlers
+from txn_svc.handlers.kept_pans import KeptPans
 
 LOG = logging.getLogger(__name__)
 POLL_S = 0.25
 SWEEP_EVERY_S = 5.0
+PURGE_EVERY_S = 10.0
+REWRAP_EVERY_S = 5.0
 IN_FLIGHT_MAX = 64
 SWEPT_MAX = 100
+
+
+class CardPurge:
+    """Deletes cards that nothing can need any more, and keeps the others under the current key."""
+
+    def __init__(self, tokens: CardTokenHandlers, pans: KeptPans) -> None:
+        self._tokens = tokens
+        self._pans = pans
+        self._loops: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin to work in the background."""
+        self._loops = [
+            keep_running(self._purge(), name="card purge"),
+            keep_running(self._sweep(), name="kept cards"),
+            keep_running(self._rewrap(), name="rewrapping"),
+        ]
+
+    async def stop(self) -> None:
+        """Delete no more; what is half rewrapped stays as it was."""
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+
+    async def _purge(self) -> None:
+        while True:
+            try:
+                await self._tokens.purge()
+            except ServiceUnavailable:
+                LOG.warning("card tokens were not purged")
+            await asyncio.sleep(PURGE_EVERY_S)
+
+    async def _sweep(self) -> None:
+        while True:
+            try:
+                await self._pans.sweep()
+            except ServiceUnavailable:
+                LOG.warning("kept cards were not swept")
+            await asyncio.sleep(SWEEP_EVERY_S)
+
+    async def _rewrap(self) -> None:
+        while True:
+            try:
+                await self._pans.rewrap()
+            except ServiceUnavailable:
+                LOG.warning("kept cards were not rewrapped")
+            await asyncio.sleep(REWRAP_EVERY_S)
 
 
 class AdviceDispatcher:
@@ -75,6 +126,7 @@ class AdviceDispatcher:
             await self._hold_open_stans()
             try:
                 await self._handlers.give_up_never_recorded(SWEPT_MAX)
+                await self._handlers.tell_abandoned_claims(SWEPT_MAX)
             except ServiceUnavailable:
                 LOG.info("the sweep waits for the database")
 

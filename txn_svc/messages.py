@@ -6,15 +6,19 @@ from collections.abc import Sequence
 
 from paymesh.events.v1 import attempt_event_pb2
 from paymesh.intent.v1 import failure_pb2
-from paymesh.txn.v1 import attempt_pb2, transaction_pb2
+from paymesh.txn.v1 import attempt_pb2, card_token_service_pb2, transaction_pb2
 
-from txn_svc.domain.attempt import Attempt
-from txn_svc.domain.transaction import Failure, Transaction
+from chassis.keystore.store import PublicKey
+from txn_svc.cards.jwe import ALG, CRV, KTY
+from txn_svc.cards.strict import encode_base64url
+from txn_svc.domain import decline
+from txn_svc.domain.attempt import Attempt, AttemptKind
+from txn_svc.domain.card_token import CardToken
+from txn_svc.domain.transaction import ChargedCard, Failure, KeptCard, Transaction
 
 
 def transaction_message(transaction: Transaction) -> transaction_pb2.Transaction:
     """Return the transaction as the API shows it."""
-    card = transaction.card
     message = transaction_pb2.Transaction(
         id=transaction.id,
         payment_intent_id=transaction.payment_intent_id,
@@ -22,16 +26,55 @@ def transaction_message(transaction: Transaction) -> transaction_pb2.Transaction
         status=str(transaction.status),
         amount_in_cents=transaction.amount_minor or 0,
         currency=transaction.currency or "",
-        card=transaction_pb2.Card(
-            brand=card.brand, last4=card.last4, exp_month=card.exp_month, exp_year=card.exp_year
-        ),
+        card=_charged_card_message(transaction.card),
         created=transaction.created,
         mode=transaction.mode,
         amount_captured_in_cents=transaction.amount_captured_minor,
         capture_before=transaction.capture_before,
+        amount_approved_in_cents=transaction.amount_approved_minor,
     )
     if transaction.failure is not None:
         message.failure.CopyFrom(failure_message(transaction.failure))
+    return message
+
+
+def card_token_message(token: CardToken) -> card_token_service_pb2.CardToken:
+    """Return the token as the API shows it."""
+    return card_token_service_pb2.CardToken(
+        id=token.id, card=_card_message(token.card), created=token.created, expires=token.expires
+    )
+
+
+def card_encryption_keys_message(
+    keys: Sequence[PublicKey],
+) -> card_token_service_pb2.CardEncryptionKeys:
+    """Return public keys as a JSON Web Key Set."""
+    return card_token_service_pb2.CardEncryptionKeys(
+        keys=[
+            card_token_service_pb2.CardEncryptionKey(
+                kid=key.kid,
+                kty=KTY,
+                crv=CRV,
+                x=encode_base64url(key.x),
+                y=encode_base64url(key.y),
+                use="enc",
+                alg=ALG,
+            )
+            for key in keys
+        ]
+    )
+
+
+def _card_message(card: KeptCard) -> transaction_pb2.Card:
+    return transaction_pb2.Card(
+        brand=card.brand, last4=card.last4, exp_month=card.exp_month, exp_year=card.exp_year
+    )
+
+
+def _charged_card_message(card: ChargedCard) -> transaction_pb2.Card:
+    message = _card_message(card)
+    message.bin = card.card_bin
+    message.fingerprint = card.fingerprint
     return message
 
 
@@ -40,6 +83,14 @@ def failure_message(failure: Failure) -> failure_pb2.Failure:
     return failure_pb2.Failure(
         code=failure.code, decline_code=failure.decline_code, message=failure.message
     )
+
+
+def refusal_message(capture: Attempt) -> failure_pb2.Failure | None:
+    """Return why the network refused a capture; None for any other attempt."""
+    if not capture.is_refused_capture or capture.response_code is None:
+        return None
+    failure = decline.decline(capture.response_code)
+    return failure_message(failure) if failure is not None else None
 
 
 def attempt_event(
@@ -84,6 +135,12 @@ def transaction_with_attempts(
     return message
 
 
+def _partial_approval(attempt: Attempt) -> str | None:
+    if attempt.kind is AttemptKind.CAPTURE:
+        return None
+    return "accepted" if attempt.accepts_part else "refused"
+
+
 def attempt_message(attempt: Attempt) -> attempt_pb2.Attempt:
     """Return the attempt with every message of it."""
     return attempt_pb2.Attempt(
@@ -103,6 +160,11 @@ def attempt_message(attempt: Attempt) -> attempt_pb2.Attempt:
         network_trace_id=attempt.network_trace_id,
         created=attempt.created,
         kind=str(attempt.kind),
+        overdue_since=attempt.overdue_since,
+        capture_number=attempt.capture_number or None,
+        failure=refusal_message(attempt),
+        amount_approved_in_cents=attempt.amount_approved_minor,
+        partial_approval=_partial_approval(attempt),
         reversal=str(attempt.reversal.status) if attempt.reversal is not None else None,
         messages=[
             attempt_pb2.AttemptMessage(

@@ -8,7 +8,7 @@ from datetime import timedelta
 from chassis.batching import Coalescer
 from chassis.clock import Clock
 from chassis.database import Database
-from intent_svc.domain import PaymentIntent
+from intent_svc.domain.payment_intent import PaymentIntent
 from intent_svc.store.rows import intent_of
 from intent_svc.store.statements import CLAIM_DUE, HANDED_OVER
 

@@ -26,7 +26,7 @@ from chassis.errors import (
 from chassis.idempotency import Keyed
 from chassis.identity import Caller
 from chassis.paging import Page, Period
-from intent_svc.domain import PUBLIC_NAMES, PaymentIntent, Status
+from intent_svc.domain.payment_intent import PUBLIC_NAMES, PaymentIntent, Status
 from intent_svc.messages import payment_intent_message
 from intent_svc.store.items import Answer, Change, Changed, Creation, Key, Owned
 from intent_svc.store.keys import KeyStore, Used

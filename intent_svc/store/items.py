@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from chassis import spans
 from chassis.idempotency import Keyed
 from chassis.ids import MerchantId, PaymentIntentId
-from intent_svc.domain import PaymentIntent
+from intent_svc.domain.payment_intent import PaymentIntent
 
 Owned = tuple[MerchantId, PaymentIntentId]
 Key = tuple[str, str, str]  # merchant, mode and what the caller named
@@ -27,7 +27,7 @@ class Creation:
 class Answer:
     """What a keyed call was answered. response: the serialized message, without client secret."""
 
-    response: bytes
+    response: bytes = field(repr=False)
     is_replay: bool
 
 
@@ -65,5 +65,5 @@ class Changed:
     """
 
     intent: PaymentIntent
-    replay: bytes | None = None
+    replay: bytes | None = field(default=None, repr=False)
     is_begun: bool = False

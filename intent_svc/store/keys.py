@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chassis.batching import Coalescer
 from chassis.database import Database
@@ -17,7 +17,7 @@ class Used:
     """What a key was used for. response: None while that has no answer yet."""
 
     request_hash: bytes
-    response: bytes | None
+    response: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class LateAnswer:
     merchant_id: MerchantId
     mode: str
     key: str
-    response: bytes
+    response: bytes = field(repr=False)
 
     @property
     def owned(self) -> Key:

@@ -7,7 +7,14 @@ from datetime import datetime
 from chassis.database import Row
 from chassis.idempotency import Keyed
 from chassis.ids import new_id
-from intent_svc.domain import CaptureMethod, Failure, PaymentIntent, Status, event_type
+from intent_svc.domain.payment_intent import (
+    CaptureMethod,
+    Failure,
+    PartialApproval,
+    PaymentIntent,
+    Status,
+    event_type,
+)
 from intent_svc.messages import payment_intent_event, payment_intent_message
 from intent_svc.store.items import Change, Creation
 
@@ -22,6 +29,7 @@ def new_row(item: Creation, answer: bytes) -> dict[str, object]:
         "amount_minor": intent.amount_minor,
         "currency": intent.currency,
         "capture_method": intent.capture_method,
+        "partial_approval": intent.partial_approval,
         "description": intent.description,
         "metadata": dict(intent.metadata),
         "created": intent.created,
@@ -47,12 +55,14 @@ def changed_row(
         "was": was.version,
         "version": intent.version,
         "status": intent.status,
+        "amount_authorized_minor": intent.amount_authorized_minor,
         "amount_captured_minor": intent.amount_captured_minor,
         "latest_transaction_id": intent.latest_transaction_id,
         "failure_code": failure.code or None,
         "failure_decline_code": failure.decline_code,
         "failure_message": failure.message or None,
         "amount_to_capture_minor": intent.amount_to_capture_minor,
+        "captures": intent.captures,
         "capture_before": intent.capture_before,
         "is_expiring": intent.is_expiring,
         "due": intent.due,
@@ -87,6 +97,9 @@ def intent_of(row: Row) -> PaymentIntent:
         capture_before=int(capture_before.timestamp()) if capture_before is not None else None,
         is_expiring=row["is_expiring"],
         due=due.timestamp() if due is not None else None,
+        captures=row["captures"],
+        partial_approval=PartialApproval(row["partial_approval"]),
+        amount_authorized_minor=row["amount_authorized_minor"],
     )
 
 

@@ -6,7 +6,8 @@ CREATE = """
 with item as (
     select * from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(
         merchant_id text, id text, mode text, amount_minor integer, currency text,
-        capture_method text, description text, metadata jsonb, created bigint,
+        capture_method text, partial_approval text, description text, metadata jsonb,
+        created bigint,
         event_id text, event text, traceparent text, key text, request_hash text, response text)
 ), key as (
     insert into idempotency_keys (merchant_id, mode, key, request_hash, response)
@@ -19,9 +20,9 @@ with item as (
     where item.key is null or key.key is not null
 ), intent as (
     insert into payment_intents (merchant_id, id, mode, amount_minor, currency, capture_method,
-        description, metadata, status, amount_captured_minor, version, created)
-    select merchant_id, id, mode, amount_minor, currency, capture_method, description, metadata,
-        'created', 0, 1, to_timestamp(created)
+        partial_approval, description, metadata, status, amount_captured_minor, version, created)
+    select merchant_id, id, mode, amount_minor, currency, capture_method, partial_approval,
+        description, metadata, 'created', 0, 1, to_timestamp(created)
     from fresh
 ), event as (
     insert into outbox (id, aggregatetype, aggregateid, type, payload, traceparent)
@@ -38,9 +39,10 @@ join idempotency_keys using (merchant_id, mode, key)
 """
 
 READ = """
-select merchant_id, id, i.mode, amount_minor, currency, capture_method, description, metadata,
-    status, amount_captured_minor, latest_transaction_id, failure_code, failure_decline_code,
-    failure_message, amount_to_capture_minor, capture_before, is_expiring, due, version, created
+select merchant_id, id, i.mode, amount_minor, currency, capture_method, partial_approval,
+    description, metadata, status, amount_authorized_minor, amount_captured_minor,
+    latest_transaction_id, failure_code, failure_decline_code, failure_message,
+    amount_to_capture_minor, captures, capture_before, is_expiring, due, version, created
 from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(merchant_id text, id text)
 join payment_intents i using (merchant_id, id)
 """
@@ -49,19 +51,21 @@ CHANGE = """
 with item as (
     select * from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(
         merchant_id text, id text, mode text, was integer, version integer, status text,
-        amount_captured_minor integer, latest_transaction_id text, failure_code text,
+        amount_authorized_minor integer, amount_captured_minor integer,
+        latest_transaction_id text, failure_code text,
         failure_decline_code text, failure_message text, amount_to_capture_minor integer,
-        capture_before bigint, is_expiring boolean, due double precision,
+        captures integer, capture_before bigint, is_expiring boolean, due double precision,
         event_id text, event_type text, event text, traceparent text, key text,
         request_hash text, response text, consumed_id text)
 ), change as (
     update payment_intents i set
         version = item.version, status = item.status,
+        amount_authorized_minor = item.amount_authorized_minor,
         amount_captured_minor = item.amount_captured_minor,
         latest_transaction_id = item.latest_transaction_id,
         failure_code = item.failure_code, failure_decline_code = item.failure_decline_code,
         failure_message = item.failure_message,
-        amount_to_capture_minor = item.amount_to_capture_minor,
+        amount_to_capture_minor = item.amount_to_capture_minor, captures = item.captures,
         capture_before = to_timestamp(item.capture_before), is_expiring = item.is_expiring,
         due = to_timestamp(item.due)
     from item

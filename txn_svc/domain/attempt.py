@@ -12,7 +12,7 @@ class AttemptKind(StrEnum):
     """What an exchange is about."""
 
     AUTHORIZATION = "authorization"  # whether the issuer approves
-    CAPTURE = "capture"  # held funds are claimed: an advice, which can only succeed
+    CAPTURE = "capture"  # held funds are claimed: an advice, sent until it is answered
 
 
 class AttemptStatus(StrEnum):
@@ -47,9 +47,11 @@ ATTEMPT_TRANSITIONS: dict[tuple[AttemptStatus, AttemptEvent], AttemptStatus] = {
 
 CAPTURE_TRANSITIONS: dict[tuple[AttemptStatus, AttemptEvent], AttemptStatus] = {
     (AttemptStatus.RECORDED, AttemptEvent.APPROVE): AttemptStatus.SUCCEEDED,
+    (AttemptStatus.RECORDED, AttemptEvent.DECLINE): AttemptStatus.FAILED,
     (AttemptStatus.RECORDED, AttemptEvent.NO_ANSWER): AttemptStatus.TIMEOUT,
     (AttemptStatus.TIMEOUT, AttemptEvent.NO_ANSWER): AttemptStatus.TIMEOUT,
     (AttemptStatus.TIMEOUT, AttemptEvent.APPROVE): AttemptStatus.SUCCEEDED,
+    (AttemptStatus.TIMEOUT, AttemptEvent.DECLINE): AttemptStatus.FAILED,
 }
 
 CAME_FROM: dict[AttemptStatus, list[AttemptStatus]] = {
@@ -73,6 +75,7 @@ class ReversalReason(StrEnum):
     RESPONSE_TOO_LATE = "4006"
     INVALID_RESPONSE = "4020"
     RESPONSE_TIMEOUT = "4021"
+    AUTHORIZATION_EXPIRED = "4351"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,11 @@ class Attempt:
     DE7 and DE41 (ISO 8583:1987) as sent. deadline, created: Unix seconds. messages: oldest first.
     version: counts changes from 1. capture_before: when an authorization that only holds the funds
     lapses, Unix seconds. advice_due, advice_tries: when a capture that is not acknowledged is sent
-    next, Unix seconds, and how often it was sent in vain.
+    next, Unix seconds, and how often it was sent in vain. overdue_since: since when that takes
+    longer than the network's own time, Unix seconds. capture_number: which capture of its
+    transaction it is, from 1; 0 for an authorization. accepts_part: whether an approval of less
+    than was asked for is taken, as the intent said. amount_approved_minor: what of it the issuer
+    approved, also where that is undone; None without an approval, and for a capture.
     """
 
     id: AttemptId
@@ -137,6 +144,15 @@ class Attempt:
     capture_before: int | None = None
     advice_due: float | None = None
     advice_tries: int = 0
+    overdue_since: int | None = None
+    capture_number: int = 0
+    accepts_part: bool = False
+    amount_approved_minor: int | None = None
+
+    @property
+    def is_refused_capture(self) -> bool:
+        """Return whether the network refused to let held funds be claimed."""
+        return self.kind is AttemptKind.CAPTURE and self.status is AttemptStatus.FAILED
 
 
 def event_type(was: Attempt | None, attempt: Attempt) -> str | None:
@@ -144,11 +160,12 @@ def event_type(was: Attempt | None, attempt: Attempt) -> str | None:
     if was is None:
         return "attempt.recorded"
     undoing, was_undoing = _reversal_status(attempt), _reversal_status(was)
+    stands, stood = (attempt.status, undoing), (was.status, was_undoing)
     if undoing is ReversalStatus.ACKNOWLEDGED and undoing is not was_undoing:
         return "attempt.reversed"
     if was.status is AttemptStatus.TIMEOUT and attempt.status is not was.status:
         return "attempt.resolved"
-    if (attempt.status, undoing) != (was.status, was_undoing):
+    if (*stands, attempt.overdue_since) != (*stood, was.overdue_since):
         return f"attempt.{attempt.status}"
     return None
 

@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar
 
+from chassis.card_numbers import passes_luhn
 from chassis.errors import DomainError, Kind, ParameterMissing
 
 Field = TypeVar("Field", str, int)
 
 PAN_LENGTHS = range(12, 20)
+# PCI DSS 3.4.1 lets the BIN and the last four digits be shown, and a BIN may have eight digits. But
+# with eight and the check digit a card of 16 would be one of 1,000, few enough to be tried until
+# the fingerprint is the same; with six it is one of 100,000.
+BIN_LENGTH = 6
 EXP_YEARS_AHEAD_MAX = 50
 
 
@@ -109,6 +114,11 @@ class Pan:
         """The last four digits, which may be shown."""
         return self.digits[-4:]
 
+    @property
+    def card_bin(self) -> str:
+        """The first six digits, which may be shown."""
+        return self.digits[:BIN_LENGTH]
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Card:
@@ -163,7 +173,7 @@ def _present(value: Field | None, param: str) -> Field:
 
 def brand_of(pan: Pan) -> Brand:
     """Return the scheme of a card. Raises CardBrandNotSupported."""
-    card_bin = int(pan.digits[:6])
+    card_bin = int(pan.card_bin)
     for first, last, brand in BIN_RANGES:
         if first <= card_bin <= last:
             return brand
@@ -178,12 +188,3 @@ def _check_pan(number: str) -> Pan:
 
 def _is_digits(text: str) -> bool:
     return text.isascii() and text.isdecimal()
-
-
-def passes_luhn(digits: str) -> bool:
-    """Return whether the last digit is the right check digit (ISO/IEC 7812-1, annex B)."""
-    total = 0
-    for place, char in enumerate(reversed(digits)):
-        digit = int(char)
-        total += sum(divmod(2 * digit, 10)) if place % 2 else digit
-    return total % 10 == 0

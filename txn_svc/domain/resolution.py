@@ -7,6 +7,7 @@ wins, and the other is decided on what the first one left.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from chassis.errors import DomainError, Kind
@@ -26,6 +27,7 @@ from txn_svc.domain.transaction import NO_ANSWER, UNDONE, Outcome, Transaction, 
 OPEN = frozenset({AttemptStatus.RECORDED, AttemptStatus.TIMEOUT})
 
 Exchange = tuple[Transaction, Attempt]
+Decide = Callable[[Transaction, Attempt], Exchange]
 
 
 class AttemptInUnexpectedState(DomainError):
@@ -69,7 +71,11 @@ def take_late_answer(transaction: Transaction, attempt: Attempt, outcome: Outcom
         return settle(transaction, attempt, outcome)
     noted = note(attempt, *outcome.messages)
     if attempt.status is AttemptStatus.FAILED and attempt.reversal is None and outcome.is_approval:
-        noted = replace(noted, reversal=Reversal(ReversalReason.RESPONSE_TOO_LATE))
+        noted = replace(
+            noted,
+            reversal=Reversal(ReversalReason.RESPONSE_TOO_LATE),
+            amount_approved_minor=outcome.amount_approved_minor,
+        )
     return transaction, noted
 
 
@@ -142,6 +148,7 @@ def acknowledge_reversal(
             attempt.approval_code,
             attempt.network_trace_id,
             messages=messages,
+            amount_approved_minor=attempt.amount_approved_minor,
         )
         return settle(transaction, done, undone)
     return transaction, note(done, *messages)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from chassis.errors import DomainError, Kind
-from chassis.ids import MerchantId, PaymentIntentId, TransactionId
+from chassis.ids import CardTokenId, Kid, MerchantId, PaymentIntentId, TransactionId
 from txn_svc.domain.attempt import (
     ATTEMPT_TRANSITIONS,
     Attempt,
@@ -26,6 +26,12 @@ class TransactionStatus(StrEnum):
     SUCCEEDED = "succeeded"  # the money moved, or is held for a capture; final
     FAILED = "failed"  # nothing was charged; final
 
+
+# A charge claims its intent within so many seconds of its beginning, by the clock of intent_svc.
+# What is left of one is given up later than that, so that no claim can follow; the pause between
+# them is for clocks that differ.
+CLAIM_WITHIN_S = 45
+GIVE_UP_AFTER_S = 60
 
 FINAL = frozenset({TransactionStatus.SUCCEEDED, TransactionStatus.FAILED})
 
@@ -86,7 +92,20 @@ PARTLY_APPROVED = Failure(
     "The issuer approved only a part of the amount, and that was undone.",
     "insufficient_funds",
 )
+OTHERWISE_APPROVED = Failure(
+    "processing_error",
+    "The card network approved something else than was asked for, and that was undone.",
+)
 ABANDONED = Failure("abandoned", "The charge was never sent. Nothing was charged.")
+
+
+@dataclass(frozen=True, slots=True)
+class AbandonedClaim:
+    """What is left of a transaction that was taken back: it may hold the intent all the same."""
+
+    merchant_id: MerchantId
+    transaction_id: TransactionId
+    payment_intent_id: PaymentIntentId
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +119,34 @@ class KeptCard:
 
 
 @dataclass(frozen=True, slots=True)
+class ChargedCard(KeptCard):
+    """What is kept of a card that was charged.
+
+    card_bin: the first six digits. fingerprint: base64url of 32 bytes; of one merchant's charges
+    under one fingerprint_kid the same fingerprint is the same card.
+    """
+
+    card_bin: str
+    fingerprint: str
+    fingerprint_kid: Kid
+
+
+@dataclass(frozen=True, slots=True)
 class Transaction:
     """One charge.
 
-    amount_minor, currency: None until the intent has told them. amount_captured_minor: what of it
-    moved. capture_before: when held funds lapse, Unix seconds; None with automatic capture.
-    answered_as: the status that the first answer had; None before it. created: Unix seconds.
+    amount_minor, currency: None until the intent has told them. amount_approved_minor: what of it
+    the issuer approved; None unless it succeeded. amount_captured_minor: what of that moved.
+    capture_before: when held funds lapse, Unix seconds; None with automatic capture.
+    answered_as: the status that the first answer had; None before it. card_token: the token that
+    it used up, if any. created: Unix seconds.
     """
 
     id: TransactionId
     merchant_id: MerchantId
     mode: str
     payment_intent_id: PaymentIntentId
-    card: KeptCard
+    card: ChargedCard
     created: int
     status: TransactionStatus = TransactionStatus.PENDING
     amount_minor: int | None = None
@@ -121,11 +155,19 @@ class Transaction:
     answered_as: TransactionStatus | None = None
     amount_captured_minor: int = 0
     capture_before: int | None = None
+    card_token: CardTokenId | None = None
+    amount_approved_minor: int | None = None
 
     def as_first_answered(self) -> Transaction:
         """Return the transaction as the first answer showed it, whatever became of it since."""
         if self.answered_as is TransactionStatus.PENDING_VERIFICATION:
-            return replace(self, status=self.answered_as, failure=None, amount_captured_minor=0)
+            return replace(
+                self,
+                status=self.answered_as,
+                failure=None,
+                amount_captured_minor=0,
+                amount_approved_minor=None,
+            )
         if self.capture_before is not None:
             return replace(self, amount_captured_minor=0)
         return self
@@ -135,8 +177,9 @@ class Transaction:
 class Outcome:
     """What an exchange came to.
 
-    failure: only with DECLINE. undo: why whatever the network did is to be undone, if it is.
-    messages: those that say so.
+    failure: only with DECLINE. amount_approved_minor: what of the amount asked for the issuer
+    approved; always with APPROVE, and where a part is undone. undo: why whatever the network did is
+    to be undone, if it is. messages: those that say so.
     """
 
     event: AttemptEvent
@@ -146,6 +189,7 @@ class Outcome:
     network_trace_id: str | None = None
     undo: ReversalReason | None = None
     messages: tuple[Message, ...] = ()
+    amount_approved_minor: int | None = None
 
     @property
     def is_approval(self) -> bool:
@@ -170,17 +214,20 @@ def settle(
         reversal=Reversal(outcome.undo) if outcome.undo is not None else attempt.reversal,
         messages=attempt.messages + outcome.messages,
         version=attempt.version + 1,
+        amount_approved_minor=outcome.amount_approved_minor,
     )
     moved = TRANSACTION_TRANSITIONS[transaction.status, status]
-    is_paid = moved is TransactionStatus.SUCCEEDED and attempt.capture_before is None
+    approved_minor = settled.amount_approved_minor if moved is TransactionStatus.SUCCEEDED else None
+    is_paid = attempt.capture_before is None
     return (
         replace(
             transaction,
             status=moved,
             failure=outcome.failure,
             answered_as=transaction.answered_as or moved,
-            amount_captured_minor=attempt.amount_minor if is_paid else 0,
+            amount_captured_minor=approved_minor or 0 if is_paid else 0,
             capture_before=attempt.capture_before,
+            amount_approved_minor=approved_minor,
         ),
         settled,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -11,21 +10,25 @@ from datetime import timedelta
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind, ServiceUnavailable
 from chassis.ids import AttemptId, MerchantId
+from chassis.keystore.keys import KeyStoreUnavailable
 from chassis.money import Money
 from txn_svc.clients import IntentClient
 from txn_svc.domain import resolution
-from txn_svc.domain.attempt import Attempt, AttemptKind, Message, ReversalReason
-from txn_svc.domain.capture import acknowledge
-from txn_svc.domain.resolution import AttemptInUnexpectedState
+from txn_svc.domain.attempt import Attempt, AttemptEvent, AttemptKind, Message, ReversalReason
+from txn_svc.domain.card import Pan
+from txn_svc.domain.resolution import AttemptInUnexpectedState, Decide, Exchange
 from txn_svc.domain.transaction import (
     ABANDONED,
     FINAL,
+    GIVE_UP_AFTER_S,
     NO_ANSWER,
     Outcome,
     Transaction,
     TransactionStatus,
 )
-from txn_svc.handlers.answers import judge
+from txn_svc.handlers.answers import answered, answered_by, judge, judge_capture
+from txn_svc.handlers.kept_pans import KeptPans
+from txn_svc.handlers.strays import StrayReplies
 from txn_svc.networks.connection import Elements
 from txn_svc.networks.messages import (
     AuthorizationResponse,
@@ -46,10 +49,8 @@ from txn_svc.store.rows import Move
 
 LOG = logging.getLogger(__name__)
 ROUNDS_MAX = 8
-NEVER_RECORDED_AFTER = timedelta(seconds=60)
+NEVER_RECORDED_AFTER = timedelta(seconds=GIVE_UP_AFTER_S)
 LEASE_MARGIN = timedelta(seconds=10)  # beyond the time that a network may take to answer
-STRAY_PAUSES_S = (0.2, 1.0, 5.0, 30.0)
-CAPTURE_ACKNOWLEDGED = "00"
 NOT_FOUND = "25"  # ISO 8583:1987 DE39, unable to locate the record
 ANSWERS = {
     "0110": AttemptKind.AUTHORIZATION,
@@ -59,9 +60,6 @@ ANSWERS = {
 }
 # Acknowledged, or the original was never seen: either way nothing of it stands.
 REVERSAL_ACKNOWLEDGED = frozenset({"00", NOT_FOUND})
-
-Exchange = resolution.Exchange
-Decide = Callable[[Transaction, Attempt], Exchange]
 
 
 class InquiryNotOffered(DomainError):
@@ -76,20 +74,22 @@ class InquiryNotOffered(DomainError):
 class AttemptHandlers:
     """The use cases of attempts. networks: by the network's name."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 each is a neighbour of its own
         self,
         charges: ChargeStore,
         attempts: AttemptStore,
         intents: IntentClient,
+        pans: KeptPans,
         networks: Mapping[str, NetworkPool],
         clock: Clock,
     ) -> None:
         self._charges = charges
         self._attempts = attempts
         self._intents = intents
+        self.pans = pans
         self._networks = networks
         self._clock = clock
-        self._strays: set[asyncio.Task[None]] = set()
+        self._strays = StrayReplies(self._settle_stray)
 
     async def hold_open_stans(self) -> None:
         """Keep the STANs of all open exchanges, whoever sent them, from being used again."""
@@ -103,7 +103,7 @@ class AttemptHandlers:
 
     async def stop(self) -> None:
         """Finish with the replies that came in."""
-        await asyncio.gather(*self._strays)
+        await self._strays.stop()
 
     async def inquire(
         self, merchant_id: str, attempt_id: str
@@ -116,10 +116,11 @@ class AttemptHandlers:
         if self._networks[attempt.network].rules.inquiry is None:
             raise InquiryNotOffered
         money = Money(attempt.amount_minor, attempt.currency)
+        pan = await self.pans.find(attempt)
         sent = self._message("0100")
         with self._networks[attempt.network].reserve() as reservation:
             try:
-                response = await reservation.inquire(attempt.rrn, money)
+                response = await reservation.inquire(attempt.rrn, money, pan)
             except NotSent:
                 return NO_ANSWER, None
             except NoAnswer:
@@ -131,16 +132,15 @@ class AttemptHandlers:
             return None, response
         if response.network_trace_id is None:
             return NO_ANSWER, response  # it may be about the inquiry itself
-        return judge(response, money), response
+        return judge(response, attempt), response
 
     async def resolve(
-        self, merchant_id: str, attempt_id: str, judged: Callable[[Money], Outcome]
+        self, merchant_id: str, attempt_id: str, judged: Callable[[Attempt], Outcome]
     ) -> Attempt:
         """Settle an attempt without an answer. Raises ResourceMissing, AttemptInUnexpectedState."""
 
         def decide(transaction: Transaction, attempt: Attempt) -> Exchange:
-            outcome = judged(Money(attempt.amount_minor, attempt.currency))
-            return resolution.resolve(transaction, attempt, outcome)
+            return resolution.resolve(transaction, attempt, judged(attempt))
 
         await self.change(merchant_id, attempt_id, self._expired("resolved"))
         _, attempt = await self.change(merchant_id, attempt_id, decide)
@@ -170,16 +170,15 @@ class AttemptHandlers:
 
     def take_stray(self, network: str, elements: Elements) -> None:
         """Take a reply that answers nothing that waits, without making the connection wait."""
-        task = asyncio.create_task(self._take_stray(network, elements), name="stray reply")
-        self._strays.add(task)
-        task.add_done_callback(self._strays.discard)
+        self._strays.take(network, elements)
 
     async def send_reversal(self, attempt: Attempt) -> None:
         """Send the advice of a claimed reversal once, and write down what came of it."""
         try:
+            pan = await self.pans.find(attempt)
             reservation = self._networks[attempt.network].reserve()
-        except CardNetworkUnavailable:
-            LOG.info("a reversal waits for its network", extra={"attempt_id": attempt.id})
+        except (CardNetworkUnavailable, KeyStoreUnavailable):
+            LOG.info("a reversal waits to be sent", extra={"attempt_id": attempt.id})
             await self.change(attempt.merchant_id, attempt.id, self._after_advice("", ()))
             return
         with reservation:
@@ -189,7 +188,7 @@ class AttemptHandlers:
                 attempt.merchant_id, attempt.id, _addressed(reservation.trace)
             )
             if not resolution.is_undone(attempt):
-                await self._advise(reservation, attempt, is_repeat=is_repeat)
+                await self._advise(reservation, attempt, pan, is_repeat=is_repeat)
 
     async def give_up_never_recorded(self, limit: int) -> int:
         """Fail transactions for which nothing was ever sent; return how many were looked at."""
@@ -216,6 +215,25 @@ class AttemptHandlers:
                 await self.tell(failed)
         return len(found)
 
+    async def tell_abandoned_claims(self, limit: int) -> int:
+        """Tell intents of transactions that were taken back; return how many know by now.
+
+        Whoever took one back was refused the intent. Another process may have claimed it for the
+        same transaction since, and be gone; after this time no claim can follow.
+        """
+        before = self._clock.now() - NEVER_RECORDED_AFTER
+        told = []
+        for claim in await self._attempts.abandoned_claims(before, limit):
+            try:
+                await self._intents.apply_abandonment(claim)
+            except DomainError as refused:
+                if refused.kind is Kind.UNAVAILABLE:
+                    break  # it is told the next time
+            told.append(claim)
+        if told:
+            await self._attempts.forget(told)
+        return len(told)
+
     async def count(self, created_from: int, created_until: int) -> int:
         """Return how many attempts were recorded in a span of time, Unix seconds."""
         return await self._attempts.count(created_from, created_until)
@@ -241,7 +259,16 @@ class AttemptHandlers:
                 extra={"transaction_id": transaction.id, "reason": untold.reason},
             )
 
-    async def _advise(self, reservation: Reservation, attempt: Attempt, *, is_repeat: bool) -> None:
+    async def _tell_refused(self, capture: Attempt) -> None:
+        try:
+            await self._intents.apply_refusal(capture)
+        except DomainError as untold:
+            about = {"attempt_id": capture.id, "reason": untold.reason}
+            LOG.warning("the intent could not be told", extra=about)
+
+    async def _advise(
+        self, reservation: Reservation, attempt: Attempt, pan: Pan | None, *, is_repeat: bool
+    ) -> None:
         reversal = attempt.reversal
         if reversal is None or not (
             reversal.stan and reversal.transmitted_at and reversal.terminal_id
@@ -249,8 +276,9 @@ class AttemptHandlers:
             raise AttemptInUnexpectedState(attempt, "advised to be reversed")
         trace = Trace(reversal.transmitted_at, reversal.stan, attempt.rrn, reversal.terminal_id)
         original = Trace(attempt.transmitted_at, attempt.stan, attempt.rrn, attempt.terminal_id)
-        money = Money(attempt.amount_minor, attempt.currency)
-        advice = ReversalAdvice(trace, original, money, reversal.reason, is_repeat)
+        undone_minor = attempt.amount_approved_minor or attempt.amount_minor
+        money = Money(undone_minor, attempt.currency)
+        advice = ReversalAdvice(trace, original, money, pan, reversal.reason, is_repeat)
         self._networks[attempt.network].hold(trace.stan)
         messages: tuple[Message, ...] = (self._message(advice.mti),)
         code = ""
@@ -274,40 +302,24 @@ class AttemptHandlers:
 
         return decide
 
-    async def _take_stray(self, network: str, elements: Elements) -> None:
-        for pause_s in STRAY_PAUSES_S:
-            try:
-                await self._settle_stray(network, elements)
-            except ServiceUnavailable:
-                LOG.warning("a stray reply waits for the database", extra={"network": network})
-                await asyncio.sleep(pause_s)
-            else:
-                return
-        LOG.error("a stray reply is lost", extra={"network": network, "rrn": elements.get("37")})
-
     async def _settle_stray(self, network: str, elements: Elements) -> None:
         mti, rrn = elements.get("t", ""), elements.get("37", "").strip()
         if mti not in ANSWERS:
             return  # it is kept and counted where it came in
-        found = await self._attempts.by_rrn(network, rrn, ANSWERS[mti])
-        if found is None:
+        exchanges = await self._attempts.by_rrn.submit((network, rrn))
+        attempt = answered_by(elements, ANSWERS[mti], exchanges)
+        if attempt is None:
             return
-        _, attempt = found
         code = elements.get("39", "")
         got = self._message(mti, code)
         if mti == "0110":
             if elements.get("3", "").startswith("31"):
                 await self._note(attempt, got)
                 return
-            money = Money(attempt.amount_minor, attempt.currency)
-            outcome = judge(authorization_response(elements), money, got)
+            outcome = judge(authorization_response(elements), attempt, got)
             await self.take_late_answer(attempt, outcome)
-        elif mti == "0230" and code == CAPTURE_ACKNOWLEDGED:
-            await self.change(
-                attempt.merchant_id,
-                attempt.id,
-                lambda transaction, capture: acknowledge(transaction, capture, got),
-            )
+        elif mti == "0230" and judge_capture(code) is not AttemptEvent.NO_ANSWER:
+            await self.change(attempt.merchant_id, attempt.id, answered(code, got))
         elif attempt.reversal is not None and code in REVERSAL_ACKNOWLEDGED:
             await self.change(attempt.merchant_id, attempt.id, self._after_advice(code, (got,)))
         else:
@@ -340,6 +352,8 @@ class AttemptHandlers:
                 is_captured = changed.amount_captured_minor > transaction.amount_captured_minor
                 if changed.status in FINAL and (transaction.status not in FINAL or is_captured):
                     await self.tell(changed)
+                if attempt.is_refused_capture and not was.is_refused_capture:
+                    await self._tell_refused(attempt)
                 return changed, attempt
         raise ServiceUnavailable("Others change this attempt all the time. Repeat the request.")
 

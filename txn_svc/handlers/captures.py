@@ -1,7 +1,7 @@
 """Held funds: captured or released, as intent_svc decides, and told to the network until it knows.
 
-A capture is written down before it is sent. From then on it is sent until it is acknowledged, by
-whoever wrote it down or, if that one is gone or got no answer, by whoever finds it due.
+A capture is written down before it is sent. From then on it is sent until it is acknowledged or
+refused, by whoever wrote it down or, if that one is gone or got no answer, by whoever finds it due.
 """
 
 from __future__ import annotations
@@ -9,17 +9,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
-from opentelemetry import metrics
-
 from chassis.clock import Clock
 from chassis.errors import ResourceMissing, ServiceUnavailable
 from chassis.ids import AttemptId, MerchantId, TransactionId, new_id
+from chassis.keystore.keys import KeyStoreUnavailable
 from chassis.money import Money
 from txn_svc.domain import capture as rules
-from txn_svc.domain.attempt import Attempt, AttemptKind, Message
+from txn_svc.domain.attempt import Attempt, AttemptEvent, AttemptKind, Message
+from txn_svc.domain.card import Pan
 from txn_svc.domain.resolution import AttemptInUnexpectedState, Exchange
 from txn_svc.domain.transaction import Transaction
-from txn_svc.handlers.attempts import CAPTURE_ACKNOWLEDGED, ROUNDS_MAX, AttemptHandlers
+from txn_svc.handlers.answers import judge_capture
+from txn_svc.handlers.attempts import ROUNDS_MAX, AttemptHandlers
 from txn_svc.networks.messages import CaptureAdvice, Trace
 from txn_svc.networks.pool import (
     CardNetworkUnavailable,
@@ -33,13 +34,6 @@ from txn_svc.store.charges import ChargeStore
 from txn_svc.store.rows import Move, Step
 
 LOG = logging.getLogger(__name__)
-
-_meter = metrics.get_meter("paymesh")
-overdue_captures = _meter.create_counter(
-    "paymesh_overdue_captures",
-    unit="{capture}",
-    description="Captures that a network did not acknowledge in its own time; by network.",
-)
 
 
 class CaptureHandlers:
@@ -59,19 +53,27 @@ class CaptureHandlers:
         self._networks = networks
         self._clock = clock
 
-    async def capture(self, merchant_id: str, transaction_id: str, amount_minor: int) -> Attempt:
+    async def capture(
+        self, merchant_id: str, transaction_id: str, amount_minor: int, number: int
+    ) -> Attempt:
         """Claim held funds and wait for the network's answer; asked again, tell how it stands.
 
-        Raises ResourceMissing, AttemptInUnexpectedState, CardNetworkUnavailable.
+        number: which capture of the transaction it is, from 1. Raises ResourceMissing,
+        AttemptInUnexpectedState, CardNetworkUnavailable.
         """
-        transaction, authorization, capture = await self._found(merchant_id, transaction_id)
+        transaction, authorization, captures = await self._found(merchant_id, transaction_id)
+        capture = _numbered(captures, number)
         if capture is None:
-            rules.check_capture(authorization, amount_minor)
+            rules.check_capture(authorization, captures, number, amount_minor)
+            pan = await self._attempts.pans.find(authorization)
             with self._networks[authorization.network].reserve() as reservation:
-                capture = self._new_capture(authorization, amount_minor, reservation.trace)
+                capture = self._new_capture(authorization, amount_minor, number, reservation.trace)
                 if await self._captures.records.submit(Step(transaction, capture)):
-                    return await self._send(reservation, authorization, capture, is_repeat=False)
-            _, authorization, capture = await self._found(merchant_id, transaction_id)
+                    return await self._send(
+                        reservation, authorization, capture, pan, is_repeat=False
+                    )
+            _, authorization, captures = await self._found(merchant_id, transaction_id)
+            capture = _numbered(captures, number)
         if capture is None or capture.amount_minor != amount_minor:
             raise AttemptInUnexpectedState(capture or authorization, f"captured for {amount_minor}")
         return capture
@@ -82,8 +84,9 @@ class CaptureHandlers:
         Raises ResourceMissing, AttemptInUnexpectedState.
         """
         for _ in range(ROUNDS_MAX):
-            transaction, was, capture = await self._found(merchant_id, transaction_id)
-            authorization = rules.begin_void(was, capture)
+            transaction, was, captures = await self._found(merchant_id, transaction_id)
+            now = self._clock.now().timestamp()
+            authorization = rules.begin_void(was, captures, now)
             if authorization is was:
                 return was
             if await self._charges.moves.submit(Move(was, transaction, authorization)):
@@ -97,61 +100,79 @@ class CaptureHandlers:
     async def send_again(self, authorization: Attempt, capture: Attempt) -> None:
         """Send a claimed capture once more, and write down what came of it."""
         try:
+            pan = await self._attempts.pans.find(capture)
             reservation = self._networks[capture.network].reserve()
-        except CardNetworkUnavailable:
-            LOG.info("a capture waits for its network", extra={"attempt_id": capture.id})
-            return  # its lease brings it back
+        except (CardNetworkUnavailable, KeyStoreUnavailable):
+            LOG.info("a capture waits to be sent", extra={"attempt_id": capture.id})
+            await self._note(capture, "", ())
+            return
         with reservation:
-            await self._send(reservation, authorization, capture, is_repeat=True)
+            await self._send(reservation, authorization, capture, pan, is_repeat=True)
 
     async def _send(
-        self, reservation: Reservation, authorization: Attempt, capture: Attempt, *, is_repeat: bool
+        self,
+        reservation: Reservation,
+        authorization: Attempt,
+        capture: Attempt,
+        pan: Pan | None,
+        *,
+        is_repeat: bool,
     ) -> Attempt:
-        money = Money(capture.amount_minor, capture.currency)
         advice = CaptureAdvice(
-            _trace(capture), _trace(authorization), money, authorization.approval_code, is_repeat
+            _trace(capture),
+            _trace(authorization),
+            Money(capture.amount_minor, capture.currency),
+            pan,
+            authorization.approval_code,
+            is_repeat,
         )
         messages: tuple[Message, ...] = (self._message(advice.mti),)
         code = ""
         try:
             code = await reservation.capture(advice)
-        except (NoAnswer, NotSent):
+        except NotSent:
+            messages = ()
+        except NoAnswer:
             LOG.info("a capture got no answer", extra={"attempt_id": capture.id})
         else:
             messages += (self._message("0230", code),)
-        if code != CAPTURE_ACKNOWLEDGED:
+        if judge_capture(code) is AttemptEvent.NO_ANSWER:
             self._networks[capture.network].hold(capture.stan)
-        _, capture = await self._attempts.change(
+        return await self._note(capture, code, messages)
+
+    async def _note(self, capture: Attempt, code: str, messages: tuple[Message, ...]) -> Attempt:
+        _, noted = await self._attempts.change(
             capture.merchant_id,
             capture.id,
             lambda transaction, capture: self._after(transaction, capture, code, messages),
         )
-        return capture
+        return noted
 
     def _after(
         self, transaction: Transaction, capture: Attempt, code: str, messages: tuple[Message, ...]
     ) -> Exchange:
-        if code == CAPTURE_ACKNOWLEDGED:
+        event = judge_capture(code)
+        if event is AttemptEvent.APPROVE:
             return rules.acknowledge(transaction, capture, *messages)
+        if event is AttemptEvent.DECLINE:
+            return transaction, rules.refuse(capture, *messages)
         rule = self._networks[capture.network].rules.reversal
-        again = rules.repeat(capture, rule, self._clock.now().timestamp(), *messages)
-        if rule.is_overdue(again.advice_tries) and not rule.is_overdue(capture.advice_tries):
-            # It is sent on; a person has to ask the network.
-            LOG.error("a capture is overdue", extra={"attempt_id": capture.id, "code": code})
-            overdue_captures.add(1, {"network": capture.network})
-        return transaction, again
+        now = self._clock.now().timestamp()
+        return transaction, rules.repeat(capture, rule, now, *messages)
 
     async def _found(
         self, merchant_id: str, transaction_id: str
-    ) -> tuple[Transaction, Attempt, Attempt | None]:
-        transaction, authorization, capture = await self._charges.reads.submit(
+    ) -> tuple[Transaction, Attempt, tuple[Attempt, ...]]:
+        transaction, authorization, captures = await self._charges.reads.submit(
             (MerchantId(merchant_id), TransactionId(transaction_id))
         )
         if authorization is None:
             raise ResourceMissing("Nothing was authorized.", param="transaction_id")
-        return transaction, authorization, capture
+        return transaction, authorization, captures
 
-    def _new_capture(self, authorization: Attempt, amount_minor: int, trace: Trace) -> Attempt:
+    def _new_capture(
+        self, authorization: Attempt, amount_minor: int, number: int, trace: Trace
+    ) -> Attempt:
         now = self._clock.now().timestamp()
         deadline = int(now + self._networks[authorization.network].rules.timeout_s) + 1
         return Attempt(
@@ -170,11 +191,16 @@ class CaptureHandlers:
             created=int(now),
             kind=AttemptKind.CAPTURE,
             advice_due=deadline,
+            capture_number=number,
         )
 
     def _message(self, mti: str, response_code: str | None = None) -> Message:
         at = int(self._clock.now().timestamp())
         return Message(mti, is_sent=response_code is None, at=at, response_code=response_code)
+
+
+def _numbered(captures: Sequence[Attempt], number: int) -> Attempt | None:
+    return next((capture for capture in captures if capture.capture_number == number), None)
 
 
 def _trace(attempt: Attempt) -> Trace:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from chassis.clock import Clock
@@ -17,21 +17,23 @@ from chassis.errors import (
     IdempotencyKeyInUse,
     IdempotencyKeyReused,
     Kind,
+    ParameterInvalid,
     ResourceMissing,
 )
 from chassis.identity import Caller
-from chassis.ids import AttemptId, PaymentIntentId, TransactionId, is_id, new_id
+from chassis.ids import AttemptId, CardTokenId, PaymentIntentId, TransactionId, is_id, new_id
 from chassis.money import Money
 from chassis.paging import Page
+from txn_svc.cards.envelope import Envelope
 from txn_svc.clients import IntentClient, Terms
 from txn_svc.domain.attempt import Attempt, AttemptEvent, AttemptStatus, Message
 from txn_svc.domain.card import Card, CardFields, brand_of, check_card
+from txn_svc.domain.card_token import CardTokenRefused
 from txn_svc.domain.transaction import (
     ABANDONED,
     FINAL,
     NEVER_SENT,
     NO_ANSWER,
-    KeptCard,
     Outcome,
     RawCardNotAllowed,
     Transaction,
@@ -41,6 +43,7 @@ from txn_svc.domain.transaction import (
 )
 from txn_svc.handlers.answers import judge
 from txn_svc.handlers.attempts import AttemptHandlers
+from txn_svc.handlers.card_tokens import CardTokenHandlers
 from txn_svc.networks.pool import (
     CardNetworkUnavailable,
     NetworkPool,
@@ -48,8 +51,11 @@ from txn_svc.networks.pool import (
     NotSent,
     Reservation,
 )
+from txn_svc.store.archived import ArchivedCharges
 from txn_svc.store.charges import Beginning, ChargeStore, Key, Known
 from txn_svc.store.rows import Move, Step
+
+NO_FIELDS = CardFields(None, None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +78,42 @@ class Answer:
     is_replay: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A transaction and its attempts as they are, or as they were when they were purged."""
+
+    transaction: Transaction
+    attempts: Sequence[Attempt]
+    is_archived: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A page of transactions, newest first. has_more: in the page's direction."""
+
+    transactions: Sequence[Transaction]
+    has_more: bool
+    is_archived: bool
+
+
 class ChargeHandlers:
     """The use cases of transactions."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 each is a neighbour of its own
         self,
         store: ChargeStore,
         resolver: AttemptHandlers,
         intents: IntentClient,
+        tokens: CardTokenHandlers,
+        archived: ArchivedCharges,
         networks: Mapping[str, NetworkPool],
         clock: Clock,
     ) -> None:
         self._store = store
         self._resolver = resolver
         self._intents = intents
+        self._tokens = tokens
+        self._archived = archived
         self._networks = networks
         self._clock = clock
         self._running: dict[Key, asyncio.Task[Answer]] = {}
@@ -117,69 +145,107 @@ class ChargeHandlers:
         """Return the caller's transaction and its attempts. Raises ResourceMissing."""
         if not is_id("txn", transaction_id):
             raise ResourceMissing("No such transaction.", param="transactionId")
-        transaction, *attempts = await self._store.reads.submit(
+        transaction, authorization, captures = await self._store.reads.submit(
             (caller.merchant_id, TransactionId(transaction_id))
         )
         if (transaction.mode, transaction.payment_intent_id) != (caller.mode, intent_id):
             raise ResourceMissing("No such transaction.", param="transactionId")
-        return transaction, [attempt for attempt in attempts if attempt is not None]
+        return transaction, [*([] if authorization is None else [authorization]), *captures]
 
-    async def list(
-        self, caller: Caller, intent_id: PaymentIntentId, page: Page
-    ) -> tuple[list[Transaction], bool]:
-        """Return a page of an intent's transactions and whether there are more.
+    async def read(self, caller: Caller, intent_id: str, transaction_id: str) -> Found:
+        """Return the caller's transaction and its attempts, from the archive if it was purged.
 
-        Raises ResourceMissing's like when there is no such intent.
+        Raises ResourceMissing; ServiceUnavailable, Overloaded where the archive can't say now.
+        """
+        try:
+            return Found(*await self.get(caller, intent_id, transaction_id), is_archived=False)
+        except ResourceMissing:
+            archived = is_id("pi", intent_id) and await self._archived.find(caller, intent_id)
+            for transaction, attempts in archived or ():
+                if transaction.id == transaction_id:
+                    return Found(transaction, attempts, is_archived=True)
+            raise
+
+    async def list(self, caller: Caller, intent_id: PaymentIntentId, page: Page) -> Listed:
+        """Return a page of an intent's transactions, from the archive if they were purged.
+
+        Raises ResourceMissing's like when there is no such intent, and as `read` does.
         """
         found, has_more = await self._store.page(caller, intent_id, page)
-        if not found:
-            await self._intents.look_up(caller.merchant_id, caller.mode, intent_id)
-        return found, has_more
+        if found:
+            return Listed(found, has_more, is_archived=False)
+        archived = await self._archived.find(caller, intent_id)
+        if archived is not None:
+            on_page, has_more = page.part_of([each for each, _ in archived], lambda each: each.id)
+            return Listed(on_page, has_more, is_archived=True)
+        await self._intents.look_up(caller.merchant_id, caller.mode, intent_id)
+        return Listed([], has_more=False, is_archived=False)
 
-    def _checked(self, caller: Caller, wish: ChargeWish) -> Card:
+    def _checked(self, caller: Caller, wish: ChargeWish) -> Card | None:
+        """Return the card that the wish holds, or None if it names a token."""
         if wish.type_name != "charge":
             raise TransactionTypeNotSupported(wish.type_name)
         if not is_id("pi", wish.payment_intent_id):
             raise ResourceMissing("No such payment intent.", param="paymentIntentId")
-        if wish.token is not None:
-            raise ResourceMissing("No such card token.", param="card.token")
         if caller.mode == "live" and wish.card.number:
             raise RawCardNotAllowed
+        if wish.token is not None:
+            if wish.card != NO_FIELDS:
+                raise ParameterInvalid("Give a token or a card's fields.", param="card.token")
+            return None
         return check_card(wish.card, self._clock.now().date())
 
-    async def _charge(self, caller: Caller, wish: ChargeWish, card: Card) -> Answer:
-        brand = brand_of(card.pan)
+    async def _charge(self, caller: Caller, wish: ChargeWish, card: Card | None) -> Answer:
         try:
-            reservation = self._networks[brand.network].reserve()
-        except CardNetworkUnavailable:
+            if card is None:
+                card = await self._tokens.open(caller, wish.token or "", wish.payment_intent_id)
+            reservation = self._networks[brand_of(card.pan).network].reserve()
+        except (CardTokenRefused, CardNetworkUnavailable) as refused:
             known = await self._store.by_key.submit((caller.merchant_id, caller.mode, wish.key))
-            if known is None or _is_unsent(known):
+            is_to_repeat = isinstance(refused, CardNetworkUnavailable)
+            if known is None or (is_to_repeat and _is_unsent(known)):
                 raise
             return await self._replay(known, wish)
         with reservation:
+            transaction_id = TransactionId(new_id("txn", caller.merchant_id))
+            kept = await self._tokens.keep(card, caller.merchant_id, transaction_id)
             transaction = Transaction(
-                id=TransactionId(new_id("txn", caller.merchant_id)),
+                id=transaction_id,
                 merchant_id=caller.merchant_id,
                 mode=caller.mode,
                 payment_intent_id=PaymentIntentId(wish.payment_intent_id),
-                card=KeptCard(brand.name, card.pan.last4, card.exp_month, card.exp_year),
+                card=kept.card,
                 created=int(self._clock.now().timestamp()),
+                card_token=CardTokenId(wish.token) if wish.token is not None else None,
             )
-            known = await self._store.beginnings.submit(
-                Beginning(transaction, wish.key, wish.request_hash)
-            )
+            known = await self._begin(caller, Beginning(transaction, wish.key, wish.request_hash))
             if known is not None:
                 if known.request_hash != wish.request_hash or not _is_unsent(known):
                     return await self._replay(known, wish)
                 transaction = known.transaction  # begun before, and nothing was ever sent for it
+                kept = await self._tokens.keep(card, caller.merchant_id, transaction.id)
             terms = await self._claim(transaction)
-            return await self._send(transaction, terms, reservation, card)
+            return await self._send(transaction, terms, reservation, card, kept.envelope)
+
+    async def _begin(self, caller: Caller, beginning: Beginning) -> Known | None:
+        """Write the transaction, which uses its card token up; return what the key was used for.
+
+        Raises CardTokenUsed, IdempotencyKeyInUse.
+        """
+        try:
+            return await self._store.beginnings.submit(beginning)
+        except IdempotencyKeyInUse:
+            if beginning.transaction.card_token is not None:
+                await self._tokens.check_unused(caller, beginning.transaction.card_token)
+            raise
 
     async def _replay(self, known: Known, wish: ChargeWish) -> Answer:
         """Return what the key was first answered. Raises IdempotencyKeyReused, …InUse."""
         if known.request_hash != wish.request_hash:
             raise IdempotencyKeyReused
         transaction, attempt = known.transaction, known.attempt
+        if _is_unsent(known):  # its card is no more; soon it is given up
+            raise IdempotencyKeyInUse
         if transaction.status is TransactionStatus.PENDING and attempt is not None:
             if self._clock.now().timestamp() <= attempt.deadline:
                 raise IdempotencyKeyInUse
@@ -198,7 +264,12 @@ class ChargeHandlers:
             raise
 
     async def _send(
-        self, transaction: Transaction, terms: Terms, reservation: Reservation, card: Card
+        self,
+        transaction: Transaction,
+        terms: Terms,
+        reservation: Reservation,
+        card: Card,
+        envelope: Envelope,
     ) -> Answer:
         attempt = self._new_attempt(transaction, terms, reservation)
         transaction = replace(
@@ -208,7 +279,7 @@ class ChargeHandlers:
             capture_before=attempt.capture_before,
         )
         send_until = time.monotonic() + attempt.deadline - self._clock.now().timestamp()
-        await self._record(transaction, attempt)
+        await self._record(Step(transaction, attempt, envelope))
         money = Money(terms.amount_minor, terms.currency)
         sent = Message("0100", is_sent=True, at=int(self._clock.now().timestamp()))
         try:
@@ -221,13 +292,14 @@ class ChargeHandlers:
         else:
             at = int(self._clock.now().timestamp())
             got = Message("0110", is_sent=False, at=at, response_code=response.response_code)
-            outcome = judge(response, money, sent, got)
+            outcome = judge(response, attempt, sent, got)
         return Answer(await self._settle(transaction, attempt, outcome), is_replay=False)
 
-    async def _record(self, transaction: Transaction, attempt: Attempt) -> None:
+    async def _record(self, step: Step) -> None:
         """Write down what will be sent. Raises IdempotencyKeyInUse: then it must not be sent."""
+        transaction = step.transaction
         try:
-            await self._store.records.submit(Step(transaction, attempt))
+            await self._store.records.submit(step)
         except IdempotencyKeyInUse:
             failed = replace(transaction, status=TransactionStatus.FAILED, failure=ABANDONED)
             try:
@@ -278,6 +350,7 @@ class ChargeHandlers:
             created=int(now),
             status=AttemptStatus.RECORDED,
             capture_before=int(now + rules.capture_deadline_h * 3600) if terms.is_hold else None,
+            accepts_part=terms.accepts_part,
         )
 
 

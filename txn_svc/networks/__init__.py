@@ -1,1 +1,1 @@
-"""Connections to card networks: ISO 8583:1987 over TCP. Knows no merchants and no databases."""
+"""Connections to card networks: ISO 8583:1987 over TLS. Knows no merchants and no databases."""

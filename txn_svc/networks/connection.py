@@ -7,16 +7,19 @@ import logging
 import math
 import random
 import secrets
+import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Container
 from datetime import UTC, datetime
+from enum import StrEnum
 
 from opentelemetry import metrics
 
 from chassis.errors import DomainError, Kind
 from txn_svc.networks.dialect import DIALECTS
 from txn_svc.networks.framing import frame, read_frame
+from txn_svc.networks.link import NetworkLink
 from txn_svc.networks.messages import (
     ECHO,
     SIGN_OFF,
@@ -44,7 +47,31 @@ unmatched_replies = _meter.create_counter(
     description="Replies that answer nothing that waits: late, repeated or foreign; by network.",
 )
 
+connections_ended = _meter.create_counter(
+    "paymesh_network_connections_ended",
+    unit="{connection}",
+    description="Connections that ended or were not made; by network and stage.",
+)
+
 Elements = dict[str, str]
+
+
+class Stage(StrEnum):
+    """How far a connection had come when it ended."""
+
+    UNREACHABLE = "unreachable"  # no connection, or no TLS in time
+    REFUSED = "refused"  # one side did not trust the other's certificate, or speaks no TLS
+    NOT_SIGNED_ON = "not_signed_on"  # nor did the network let us in
+    SIGNED_ON = "signed_on"
+
+
+class ConnectionEnded(ConnectionError):
+    """A connection to a network is gone, or was not made."""
+
+    def __init__(self, stage: Stage, cause: BaseException) -> None:
+        super().__init__(repr(cause))
+        is_refused = isinstance(cause, ssl.SSLError) and stage is not Stage.SIGNED_ON
+        self.stage = Stage.REFUSED if is_refused else stage
 
 
 class NotSent(Exception):
@@ -95,33 +122,40 @@ class Connection:
         self._stan = random.randrange(STAN_MAX)  # noqa: S311 a start, not a secret
         self._open_stans: set[str] = set()
         self._pending: dict[MatchKey, asyncio.Future[Elements]] = {}
+        self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._last_read_at = 0.0
         self.is_signed_on = False
         self.in_flight = 0
         self.unmatched: deque[Elements] = deque(maxlen=UNMATCHED_KEPT_MAX)
 
-    async def run(self, host: str, port: int, signed_on: Callable[[], None]) -> None:
-        """Connect, sign on and read until the connection ends. Raises OSError."""
-        # asyncio.wait_for loses a cancellation that meets its result (Python 3.11).
-        async with asyncio.timeout(CONNECT_S):
-            reader, writer = await asyncio.open_connection(host, port)
-        self._writer = writer
-        reason = "closed"
+    async def run(self, link: NetworkLink, address: str, signed_on: Callable[[], None]) -> None:
+        """Connect, sign on and read until the connection ends. Raises ConnectionEnded."""
+        host, _, port = address.rpartition(":")
+        try:
+            # asyncio.wait_for loses a cancellation that meets its result (Python 3.11).
+            async with asyncio.timeout(CONNECT_S):
+                self._reader, self._writer = await asyncio.open_connection(
+                    host, int(port), ssl=link.context(), server_hostname=link.server_name
+                )
+        except OSError as error:
+            raise ConnectionEnded(Stage.UNREACHABLE, error) from None
+        stage = Stage.NOT_SIGNED_ON
+        cause: BaseException = EOFError()
         try:
             async with asyncio.TaskGroup() as group:
-                reading = group.create_task(self._read(reader))
+                reading = group.create_task(self._read(self._reader))
                 await self._manage(SIGN_ON)
-                self.is_signed_on = True
+                self.is_signed_on, stage = True, Stage.SIGNED_ON
                 signed_on()
                 echoing = group.create_task(self._echo())
                 await asyncio.wait([reading, echoing], return_when=asyncio.FIRST_COMPLETED)
         except* (OSError, EOFError, NoAnswer, NotSent) as ended:
-            reason = repr(ended.exceptions[0])
+            cause = ended.exceptions[0]
         finally:
             self._close()
         # Raised here and not above, where releases of Python differ in what comes out.
-        raise ConnectionError(reason)
+        raise ConnectionEnded(stage, cause)
 
     async def sign_off(self) -> None:
         """Tell the network that we leave."""
@@ -157,7 +191,7 @@ class Connection:
         gone already, and NoAnswer when it may have been sent.
         """
         writer = self._writer
-        if writer is None or writer.is_closing() or time.monotonic() > send_until:
+        if writer is None or self._is_gone() or time.monotonic() > send_until:
             raise NotSent
         key = request_key(self._dialect, mti, trace)
         future: asyncio.Future[Elements] = asyncio.get_running_loop().create_future()
@@ -170,6 +204,11 @@ class Connection:
             raise NoAnswer from None
         finally:
             self._pending.pop(key, None)
+
+    def _is_gone(self) -> bool:
+        """Whether the other side has closed; of a TLS connection only its reader knows."""
+        reader = self._reader
+        return reader is None or reader.at_eof() or reader.exception() is not None
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         while True:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import iso8583
 
 from chassis.money import CURRENCIES, Money
-from txn_svc.domain.card import Card
+from txn_svc.domain.card import Card, Pan
 from txn_svc.networks.dialect import Dialect
 
 ACQUIRER_ID = "400001"
@@ -42,13 +42,15 @@ class Trace:
 class ReversalAdvice:
     """That an earlier exchange is undone.
 
-    trace: names the advice, the same in every repeat. original: names what is undone. reason: four
-    digits, as ISO 8583:2003 has them.
+    trace: names the advice, the same in every repeat. original: names what is undone. money: what
+    the answer to it approved, or what was asked for without one. reason: four digits, as ISO
+    8583:2003 has them. pan: None where the card is not kept any more.
     """
 
     trace: Trace
     original: Trace
     money: Money
+    pan: Pan | None
     reason: str
     is_repeat: bool
 
@@ -63,12 +65,13 @@ class CaptureAdvice:
     """That held funds are claimed.
 
     trace: names the advice, the same in every repeat. original: names the authorization.
-    money: what is claimed of it.
+    money: what is claimed of it. pan: None where the card is not kept any more.
     """
 
     trace: Trace
     original: Trace
     money: Money
+    pan: Pan | None
     approval_code: str | None
     is_repeat: bool
 
@@ -80,12 +83,17 @@ class CaptureAdvice:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationResponse:
-    """What the network answered. amount_minor: as approved (DE4), which may be less than asked."""
+    """What the network answered.
+
+    amount_minor: as approved (DE4), which may be less than asked. currency_number: of that amount,
+    three digits (DE49). What is None was not said.
+    """
 
     response_code: str
     amount_minor: int | None
     approval_code: str | None
     network_trace_id: str | None
+    currency_number: str | None = None
 
 
 def pack_authorization(
@@ -112,12 +120,13 @@ def pack_authorization(
     )
 
 
-def pack_inquiry(dialect: Dialect, trace: Trace, money: Money) -> bytes:
+def pack_inquiry(dialect: Dialect, trace: Trace, money: Money, pan: Pan | None) -> bytes:
     """Return a 0100 that asks what became of the exchange with the trace's RRN."""
     return _pack(
         dialect,
         {
             "t": "0100",
+            **_card(pan),
             "3": STATUS_INQUIRY,
             "4": f"{money.amount_minor:012d}",
             "37": trace.rrn,
@@ -138,6 +147,7 @@ def pack_reversal(dialect: Dialect, advice: ReversalAdvice) -> bytes:
         dialect,
         {
             "t": advice.mti,
+            **_card(advice.pan),
             "3": PURCHASE,
             "4": f"{advice.money.amount_minor:012d}",
             "25": advice.reason[-2:],
@@ -157,6 +167,7 @@ def pack_capture(dialect: Dialect, advice: CaptureAdvice) -> bytes:
         dialect,
         {
             "t": advice.mti,
+            **_card(advice.pan),
             "3": PURCHASE,
             "4": f"{advice.money.amount_minor:012d}",
             "25": CONDITION_PREAUTHORIZED,
@@ -207,7 +218,13 @@ def authorization_response(elements: dict[str, str]) -> AuthorizationResponse:
         amount_minor=int(amount) if amount.isdecimal() else None,
         approval_code=elements.get("38", "").strip() or None,
         network_trace_id=elements.get("63", "").strip() or None,
+        currency_number=elements.get("49", "").strip() or None,
     )
+
+
+def _card(pan: Pan | None) -> dict[str, str]:
+    """Return DE2, by which a network finds the issuer."""
+    return {} if pan is None else {"2": pan.digits}
 
 
 def _original(trace: Trace) -> str:

@@ -14,15 +14,18 @@ from typing import Self
 from chassis.background import keep_running
 from chassis.money import Money
 from chassis.networks import NetworkRules
-from txn_svc.domain.card import Card
+from txn_svc.domain.card import Card, Pan
 from txn_svc.networks.connection import (
     CardNetworkUnavailable,
     Connection,
+    ConnectionEnded,
     Elements,
     NoAnswer,
     NotSent,
+    connections_ended,
 )
 from txn_svc.networks.dialect import DIALECTS
+from txn_svc.networks.link import NetworkLink
 from txn_svc.networks.messages import (
     AuthorizationResponse,
     CaptureAdvice,
@@ -75,10 +78,10 @@ class Reservation:
         reply = await self._connection.exchange("0100", self.trace, message, send_until)
         return authorization_response(reply)
 
-    async def inquire(self, rrn: str, money: Money) -> AuthorizationResponse:
+    async def inquire(self, rrn: str, money: Money, pan: Pan | None) -> AuthorizationResponse:
         """Ask what became of an earlier exchange. Raises NotSent, NoAnswer."""
         trace = replace(self.trace, rrn=rrn)
-        message = pack_inquiry(DIALECTS[self.network], trace, money)
+        message = pack_inquiry(DIALECTS[self.network], trace, money, pan)
         return authorization_response(await self._connection.exchange("0100", trace, message))
 
     async def reverse(self, advice: ReversalAdvice) -> str:
@@ -108,7 +111,7 @@ class NetworkPool:
     def __init__(
         self,
         name: str,
-        addresses: list[str],
+        link: NetworkLink,
         rules: NetworkRules,
         *,
         connections: int = 2,
@@ -117,6 +120,7 @@ class NetworkPool:
         self.name = name
         self.rules = rules
         self.on_stray: Callable[[str, Elements], None] = lambda *_: None
+        self._link = link
         self._in_flight_max = in_flight_max
         self._held_stans: set[str] = set()
         process = f"P{secrets.randbelow(36**4):04X}"[:5]
@@ -131,7 +135,7 @@ class NetworkPool:
                     lambda elements: self.on_stray(name, elements),
                 ),
             )
-            for number, address in enumerate(addresses * connections, start=1)
+            for number, address in enumerate(link.addresses * connections, start=1)
         ]
         self._tasks: list[asyncio.Task[None]] = []
         self._is_stopping = False
@@ -181,7 +185,6 @@ class NetworkPool:
         return Reservation(self.name, min(usable, key=lambda connection: connection.in_flight))
 
     async def _keep(self, address: str, connection: Connection) -> None:
-        host, _, port = address.rpartition(":")
         backoff_s = BACKOFF_S_MIN
 
         def signed_on() -> None:
@@ -192,11 +195,12 @@ class NetworkPool:
         # One that breaks while it is canceled tells of the break alone, so the flag counts too.
         while not self._is_stopping:
             try:
-                await connection.run(host, int(port), signed_on)
-            except OSError as error:
+                await connection.run(self._link, address, signed_on)
+            except ConnectionEnded as ended:
+                where = {"network": self.name, "stage": str(ended.stage)}
+                connections_ended.add(1, where)
                 LOG.warning(
-                    "connection ended",
-                    extra={"network": self.name, "address": address, "reason": str(error)},
+                    "connection ended", extra={**where, "address": address, "reason": str(ended)}
                 )
             await asyncio.sleep(backoff_s * random.uniform(0.5, 1.5))  # noqa: S311
             backoff_s = min(backoff_s * 2, BACKOFF_S_MAX)

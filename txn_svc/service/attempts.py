@@ -6,8 +6,7 @@ from paymesh.txn.v1 import attempt_service_pb2, attempt_service_pb2_grpc
 
 from chassis.errors import ParameterInvalid, ParameterMissing
 from chassis.identity import Context
-from chassis.money import Money
-from txn_svc.domain.attempt import AttemptEvent, ReversalReason
+from txn_svc.domain.attempt import Attempt, AttemptEvent, ReversalReason
 from txn_svc.domain.transaction import NEVER_RECEIVED, Outcome
 from txn_svc.handlers.answers import judge
 from txn_svc.handlers.attempts import AttemptHandlers
@@ -69,8 +68,8 @@ class AttemptService(attempt_service_pb2_grpc.AttemptServiceServicer):
             raise ParameterMissing("resolution")
         answer = _answer_of(request.answer) if request.HasField("answer") else None
 
-        def judged(money: Money) -> Outcome:
-            outcome = _judged(answer, money, event)
+        def judged(attempt: Attempt) -> Outcome:
+            outcome = _judged(answer, attempt, event)
             if outcome.event is not event:
                 raise ParameterInvalid("The answer does not say that.", param="answer")
             return outcome
@@ -86,9 +85,9 @@ class AttemptService(attempt_service_pb2_grpc.AttemptServiceServicer):
         return attempt_service_pb2.CountAttemptsResponse(recorded=number)
 
 
-def _judged(answer: AuthorizationResponse | None, money: Money, event: AttemptEvent) -> Outcome:
+def _judged(answer: AuthorizationResponse | None, attempt: Attempt, event: AttemptEvent) -> Outcome:
     if answer is not None:
-        return judge(answer, money)
+        return judge(answer, attempt)
     # Without an answer only this can be certain: the network never got the request.
     if event is AttemptEvent.APPROVE:
         raise ParameterMissing("answer")
@@ -101,6 +100,7 @@ def _answer_of(message: attempt_service_pb2.NetworkAnswer) -> AuthorizationRespo
         amount_minor=message.amount_in_cents if message.HasField("amount_in_cents") else None,
         approval_code=message.approval_code if message.HasField("approval_code") else None,
         network_trace_id=message.network_trace_id if message.HasField("network_trace_id") else None,
+        currency_number=message.currency_number if message.HasField("currency_number") else None,
     )
 
 
@@ -110,4 +110,5 @@ def _answer_message(answer: AuthorizationResponse) -> attempt_service_pb2.Networ
         amount_in_cents=answer.amount_minor,
         approval_code=answer.approval_code,
         network_trace_id=answer.network_trace_id,
+        currency_number=answer.currency_number,
     )

@@ -24,7 +24,10 @@ class AuthorizationService(authorization_service_pb2_grpc.AuthorizationServiceSe
     ) -> authorization_service_pb2.CaptureAuthorizationResponse:
         """Claim held funds."""
         attempt = await self._handlers.capture(
-            request.merchant_id, request.transaction_id, request.amount_in_cents
+            request.merchant_id,
+            request.transaction_id,
+            request.amount_in_cents,
+            request.capture_number,
         )
         return authorization_service_pb2.CaptureAuthorizationResponse(
             attempt=attempt_message(attempt)

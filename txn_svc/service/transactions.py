@@ -60,10 +60,11 @@ class TransactionService(transaction_service_pb2_grpc.TransactionServiceServicer
         self, request: transaction_service_pb2.GetTransactionRequest, context: Context
     ) -> transaction_pb2.Transaction:
         """Return a transaction."""
-        transaction, attempts = await self._handlers.get(
+        found = await self._handlers.read(
             current_caller(), request.payment_intent_id, request.transaction_id
         )
-        return transaction_with_attempts(transaction, attempts)
+        message = transaction_with_attempts(found.transaction, found.attempts)
+        return _marked(message, is_archived=found.is_archived)
 
     async def ListTransactions(
         self, request: transaction_service_pb2.ListTransactionsRequest, context: Context
@@ -73,10 +74,20 @@ class TransactionService(transaction_service_pb2_grpc.TransactionServiceServicer
         if not is_id("pi", request.payment_intent_id):
             raise ResourceMissing("No such payment intent.", param="paymentIntentId")
         page = page_of(request)
-        await page.check_cursor(partial(self._handlers.get, caller, request.payment_intent_id))
-        transactions, has_more = await self._handlers.list(
-            caller, PaymentIntentId(request.payment_intent_id), page
-        )
+        await page.check_cursor(partial(self._handlers.read, caller, request.payment_intent_id))
+        listed = await self._handlers.list(caller, PaymentIntentId(request.payment_intent_id), page)
         return transaction_service_pb2.TransactionList(
-            data=[transaction_message(found) for found in transactions], has_more=has_more
+            data=[
+                _marked(transaction_message(each), is_archived=listed.is_archived)
+                for each in listed.transactions
+            ],
+            has_more=listed.has_more,
         )
+
+
+def _marked(
+    message: transaction_pb2.Transaction, *, is_archived: bool
+) -> transaction_pb2.Transaction:
+    if is_archived:
+        message.archived = True
+    return message

@@ -13,13 +13,15 @@ from chassis.clock import Clock
 from chassis.database import Database
 from chassis.errors import DomainError, ResourceMissing
 from chassis.ids import AttemptId, MerchantId, new_id
-from txn_svc.domain.attempt import Attempt, AttemptKind
-from txn_svc.domain.transaction import Transaction
+from txn_svc.domain.attempt import Attempt
+from txn_svc.domain.transaction import AbandonedClaim, Transaction
 from txn_svc.messages import abandoned_event
 from txn_svc.store.rows import attempt_of, transaction_of
 from txn_svc.store.statements import (
+    ABANDONED_CLAIMS,
     CLAIM_REVERSALS,
     COUNT_RECORDED,
+    FORGET_CLAIMS,
     GIVE_UP,
     LOCK,
     NEVER_RECORDED,
@@ -29,6 +31,7 @@ from txn_svc.store.statements import (
 )
 
 Owned = tuple[MerchantId, AttemptId]
+Named = tuple[str, str]
 Exchange = tuple[Transaction, Attempt]
 
 
@@ -39,12 +42,8 @@ class AttemptStore:
         self._database = database
         self._clock = clock
         self.reads: Coalescer[Owned, Exchange] = Coalescer("txn.attempt", self._read)
-
-    async def by_rrn(self, network: str, rrn: str, kind: AttemptKind) -> Exchange | None:
-        """Return the exchange that a network's reply is about."""
-        for row in await self._database.fetch(READ_BY_RRN, network=network, rrn=rrn, kind=kind):
-            return _exchange(row)
-        return None
+        # By network and RRN: an authorization and its captures.
+        self.by_rrn: Coalescer[Named, list[Exchange]] = Coalescer("txn.by_rrn", self._by_rrn)
 
     async def claim_reversals(self, limit: int, lease: timedelta) -> list[Exchange]:
         """Return exchanges whose reversal is due; they are this process's until a lease is over."""
@@ -74,6 +73,19 @@ class AttemptStore:
         rows = await self._database.fetch(NEVER_RECORDED, before=before, limit=limit)
         return [transaction_of(row) for row in rows]
 
+    async def abandoned_claims(self, before: datetime, limit: int) -> list[AbandonedClaim]:
+        """Return what was begun before then and taken back, and not forgotten yet."""
+        rows = await self._database.fetch(ABANDONED_CLAIMS, before=before, limit=limit)
+        return [AbandonedClaim(**row) for row in rows]
+
+    async def forget(self, claims: Sequence[AbandonedClaim]) -> None:
+        """Forget claims of which their intents know."""
+        items = [
+            {"merchant_id": claim.merchant_id, "transaction_id": claim.transaction_id}
+            for claim in claims
+        ]
+        await self._database.run_batch(FORGET_CLAIMS, items)
+
     async def give_up(self, failed: Transaction) -> bool:
         """Write a transaction as failed, with its event, unless an attempt was recorded for it."""
         if failed.failure is None:
@@ -98,6 +110,15 @@ class AttemptStore:
                 },
             )
             return given_up.first() is not None
+
+    async def _by_rrn(self, items: Sequence[Named]) -> list[list[Exchange]]:
+        rows = await self._database.run_batch(
+            READ_BY_RRN, [{"network": network, "rrn": rrn} for network, rrn in sorted(set(items))]
+        )
+        found: dict[Named, list[Exchange]] = {}
+        for exchange in map(_exchange, rows):
+            found.setdefault((exchange[1].network, exchange[1].rrn), []).append(exchange)
+        return [found.get(item, []) for item in items]
 
     async def _read(self, items: Sequence[Owned]) -> list[Exchange | DomainError]:
         rows = await self._database.run_batch(

@@ -18,11 +18,20 @@ from chassis.errors import DomainError, IdempotencyKeyInUse, ResourceMissing
 from chassis.identity import Caller
 from chassis.ids import MerchantId, PaymentIntentId, TransactionId
 from chassis.paging import Page
-from txn_svc.domain.attempt import Attempt, AttemptKind
+from txn_svc.domain.attempt import Attempt
 from txn_svc.domain.transaction import Transaction, TransactionStatus
 from txn_svc.store.events import moved_item, recorded_item
-from txn_svc.store.rows import Move, Step, attempt_item, attempt_of, move_item, transaction_of
-from txn_svc.store.statements import ABANDON, BEGIN, MOVE, READ, READ_BY_KEY, RECORD
+from txn_svc.store.rows import (
+    Move,
+    Step,
+    attempt_item,
+    attempt_of,
+    captures_of,
+    envelope_item,
+    move_item,
+    transaction_of,
+)
+from txn_svc.store.statements import ABANDON, BEGIN, MOVE, READ_BY_KEY, READ_TRANSACTION, RECORD
 from txn_svc.tables import attempts, transactions
 
 
@@ -46,7 +55,7 @@ class Known:
 
 Owned = tuple[MerchantId, TransactionId]
 Key = tuple[str, str, str]
-Read = tuple[Transaction, Attempt | None, Attempt | None]
+Read = tuple[Transaction, Attempt | None, tuple[Attempt, ...]]
 
 
 class ChargeStore:
@@ -60,6 +69,7 @@ class ChargeStore:
         self.records: Coalescer[Step, None] = Coalescer("txn.record", self._record)
         self.moves: Coalescer[Move, bool] = Coalescer("txn.move", self._move)
         self.abandonments: Coalescer[Owned, None] = Coalescer("txn.abandon", self._abandon)
+        # Of each its authorization and its captures, in order.
         self.reads: Coalescer[Owned, Read] = Coalescer("txn.read", self._read)
 
     async def close(self) -> None:
@@ -79,7 +89,7 @@ class ChargeStore:
                 sa.and_(
                     attempts.c.merchant_id == table.merchant_id,
                     attempts.c.transaction_id == table.id,
-                    attempts.c.kind == AttemptKind.AUTHORIZATION,
+                    attempts.c.capture_number == 0,
                 ),
             )
             .where(
@@ -93,16 +103,20 @@ class ChargeStore:
         return [transaction_of(row) for row in rows], has_more
 
     async def _begin(self, items: Sequence[Beginning]) -> list[Known | DomainError | None]:
-        """Insert what is new; return None for it, and for a used key what it was used for."""
+        """Insert what is new; return None for it, and for a used key what it was used for.
+
+        Where neither is the case, its card token was not to be had, or its key is being given up:
+        the caller finds out.
+        """
         first_by_key: dict[Key, Beginning] = {}
         for item in items:
             first_by_key.setdefault(_key(item), item)
-        new = [_new_row(first_by_key[key]) for key in sorted(first_by_key)]
+        new = sorted(map(_new_row, first_by_key.values()), key=_lock_order)
         rows = await self._database.run_batch(BEGIN, new)
         fresh = {row["id"] for row in rows}
         used = [item for item in items if item.transaction.id not in fresh]
         found = await self._known([_key(item) for item in used]) if used else {}
-        return [  # a used key that is not found was given up meanwhile: nothing was inserted
+        return [
             None if item.transaction.id in fresh else found.get(_key(item)) or IdempotencyKeyInUse()
             for item in items
         ]
@@ -129,7 +143,11 @@ class ChargeStore:
         rows = await self._database.run_batch(
             RECORD,
             [
-                {**attempt_item(item.attempt), **recorded_item(item, self._clock)}
+                {
+                    **attempt_item(item.attempt),
+                    **envelope_item(item.envelope),
+                    **recorded_item(item, self._clock),
+                }
                 for item in ordered
             ],
         )
@@ -164,12 +182,14 @@ class ChargeStore:
         return [None] * len(items)
 
     async def _read(self, items: Sequence[Owned]) -> list[Read | DomainError]:
-        rows = await self._database.run_batch(READ, [_owned_row(item) for item in set(items)])
+        rows = await self._database.run_batch(
+            READ_TRANSACTION, [_owned_row(item) for item in set(items)]
+        )
         found = {
             (row["merchant_id"], row["id"]): (
                 transaction_of(row),
                 attempt_of(row),
-                attempt_of(row, "capture"),
+                captures_of(row),
             )
             for row in rows
         }
@@ -181,6 +201,11 @@ class ChargeStore:
 
 def _key(item: Beginning) -> Key:
     return item.transaction.merchant_id, item.transaction.mode, item.key
+
+
+def _lock_order(row: dict[str, object]) -> tuple[str, ...]:
+    """Return what sorts rows by the keys that they may wait for."""
+    return tuple(str(row[name] or "") for name in ("card_token", "merchant_id", "mode", "key"))
 
 
 def _owned_row(item: Owned) -> dict[str, object]:
@@ -200,5 +225,9 @@ def _new_row(item: Beginning) -> dict[str, object]:
         "card_last4": transaction.card.last4,
         "card_exp_month": transaction.card.exp_month,
         "card_exp_year": transaction.card.exp_year,
+        "card_bin": transaction.card.card_bin,
+        "card_fingerprint": transaction.card.fingerprint,
+        "card_fingerprint_kid": transaction.card.fingerprint_kid,
+        "card_token": transaction.card_token,
         "created": transaction.created,
     }

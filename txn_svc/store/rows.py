@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from chassis import spans
+from txn_svc.cards.envelope import Envelope
 from txn_svc.domain.attempt import (
     CAME_FROM,
     Attempt,
@@ -17,17 +18,22 @@ from txn_svc.domain.attempt import (
     ReversalReason,
     ReversalStatus,
 )
-from txn_svc.domain.transaction import Failure, KeptCard, Transaction, TransactionStatus
+from txn_svc.domain.card_need import is_card_over
+from txn_svc.domain.transaction import ChargedCard, Failure, Transaction, TransactionStatus
 
 Item = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A transaction and its new attempt as they are to be written, and the span that wants it."""
+    """A transaction and its new attempt as they are to be written, and the span that wants it.
+
+    envelope: of an authorization, its card's number for later messages.
+    """
 
     transaction: Transaction
     attempt: Attempt
+    envelope: Envelope | None = None
     traceparent: str | None = field(default_factory=spans.traceparent)
 
 
@@ -59,6 +65,19 @@ def attempt_item(attempt: Attempt) -> Item:
         "created": attempt.created,
         "capture_before": attempt.capture_before,
         "advice_due": attempt.advice_due,
+        "capture_number": attempt.capture_number,
+        "accepts_part": attempt.accepts_part,
+    }
+
+
+def envelope_item(envelope: Envelope | None) -> Item:
+    """Return an envelope as the part of an item of RECORD that it is."""
+    if envelope is None:
+        return {}
+    return {
+        "kid": envelope.wrapped.kid,
+        "wrapped_key": envelope.wrapped.data,
+        "sealed": envelope.sealed,
     }
 
 
@@ -71,6 +90,7 @@ def move_item(transaction: Transaction, attempt: Attempt) -> Item:
         "transaction_id": attempt.transaction_id,
         "payment_intent_id": attempt.payment_intent_id,
         "attempt_status": attempt.status,
+        "attempt_approved_minor": attempt.amount_approved_minor,
         "came_from": [*CAME_FROM[attempt.status], attempt.status],
         "response_code": attempt.response_code,
         "approval_code": attempt.approval_code,
@@ -79,8 +99,10 @@ def move_item(transaction: Transaction, attempt: Attempt) -> Item:
         "version": attempt.version,
         "advice_due": attempt.advice_due,
         "advice_tries": attempt.advice_tries,
+        "overdue_since": attempt.overdue_since,
         **_reversal_item(attempt.reversal),
         "amount_minor": transaction.amount_minor,
+        "amount_approved_minor": transaction.amount_approved_minor,
         "amount_captured_minor": transaction.amount_captured_minor,
         "capture_before": transaction.capture_before,
         "currency": transaction.currency,
@@ -89,6 +111,7 @@ def move_item(transaction: Transaction, attempt: Attempt) -> Item:
         "failure_code": failure.code or None,
         "failure_decline_code": failure.decline_code,
         "failure_message": failure.message or None,
+        "is_card_over": is_card_over(transaction, attempt),
     }
 
 
@@ -104,8 +127,14 @@ def transaction_of(row: Any) -> Transaction:
         merchant_id=row["merchant_id"],
         mode=row["mode"],
         payment_intent_id=row["payment_intent_id"],
-        card=KeptCard(
-            row["card_brand"], row["card_last4"], row["card_exp_month"], row["card_exp_year"]
+        card=ChargedCard(
+            brand=row["card_brand"],
+            last4=row["card_last4"],
+            exp_month=row["card_exp_month"],
+            exp_year=row["card_exp_year"],
+            card_bin=row["card_bin"],
+            fingerprint=row["card_fingerprint"],
+            fingerprint_kid=row["card_fingerprint_kid"],
         ),
         created=int(row["created"].timestamp()),
         status=TransactionStatus(row["status"]),
@@ -115,14 +144,24 @@ def transaction_of(row: Any) -> Transaction:
         answered_as=TransactionStatus(answered_as) if answered_as is not None else None,
         amount_captured_minor=row["amount_captured_minor"],
         capture_before=_moment(row["capture_before"]) or _second(attempt.get("capture_before")),
+        card_token=row["card_token"],
+        amount_approved_minor=row["amount_approved_minor"],
     )
 
 
 def attempt_of(row: Any, name: str = "attempt") -> Attempt | None:
     """Return an attempt of a row, which has it as JSON by that name, or None without one."""
     found = row[name]
-    if found is None:
-        return None
+    return attempt_of_json(found) if found is not None else None
+
+
+def captures_of(row: Any) -> tuple[Attempt, ...]:
+    """Return the captures of a row, which has them in order as JSON."""
+    return tuple(attempt_of_json(found) for found in row["captures"])
+
+
+def attempt_of_json(found: dict[str, Any]) -> Attempt:
+    """Return the attempt of a row that is JSON."""
     return Attempt(
         id=found["id"],
         merchant_id=found["merchant_id"],
@@ -151,6 +190,10 @@ def attempt_of(row: Any, name: str = "attempt") -> Attempt | None:
         capture_before=_second(found["capture_before"]),
         advice_due=_seconds(found["advice_due"]) if found["advice_due"] is not None else None,
         advice_tries=found["advice_tries"],
+        overdue_since=_second(found["overdue_since"]),
+        capture_number=found["capture_number"],
+        accepts_part=found["accepts_part"],
+        amount_approved_minor=found["amount_approved_minor"],
     )
 
 

@@ -1,4 +1,4 @@
-"""The rules of a payment intent: its fields, its states and who may move it. No I/O."""
+"""A payment intent: its states, and who may move it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from chassis.errors import DomainError, Kind, ParameterInvalid, ParameterMissing
-from chassis.fields import check_text
+from chassis.errors import DomainError, Kind, ParameterInvalid
 from chassis.ids import MerchantId, PaymentIntentId, TransactionId
-from chassis.money import AMOUNT_MINOR_MAX, CURRENCIES
 
-DESCRIPTION_LENGTH_MAX = 1000
-METADATA_KEYS_MAX = 50
-METADATA_KEY_LENGTH_MAX = 40
-METADATA_VALUE_LENGTH_MAX = 500
 EXPIRING_BEFORE_S = 86_400  # how long before it lapses an authorization is told to be expiring
 TRY_AGAIN_S = 10.0  # before what could not be handed over is tried again
 
@@ -39,6 +33,7 @@ class Event(StrEnum):
     CAPTURE = "capture"
     SUCCEED = "succeed"
     FAIL = "fail"
+    REFUSE_CAPTURE = "refuse_capture"
     CANCEL = "cancel"
 
 
@@ -51,6 +46,7 @@ TRANSITIONS: dict[tuple[Status, Event], Status] = {
     (Status.AUTHORIZED, Event.CAPTURE): Status.CAPTURING,
     (Status.AUTHORIZED, Event.CANCEL): Status.CANCELED,
     (Status.CAPTURING, Event.SUCCEED): Status.SUCCEEDED,
+    (Status.CAPTURING, Event.REFUSE_CAPTURE): Status.AUTHORIZED,
     (Status.FAILED, Event.BEGIN): Status.PROCESSING,
     (Status.FAILED, Event.CANCEL): Status.CANCELED,
 }
@@ -67,11 +63,22 @@ PUBLIC_NAMES: dict[Status, str] = {status: status.value for status in Status} | 
 }
 
 
+# In these a charge may begin, now or when the one that holds the intent has failed.
+STILL_PAYABLE = frozenset({Status.CREATED, Status.PROCESSING, Status.FAILED})
+
+
 class CaptureMethod(StrEnum):
     """When authorized funds are collected."""
 
     AUTOMATIC = "automatic"
     MANUAL = "manual"
+
+
+class PartialApproval(StrEnum):
+    """What becomes of an approval of only a part of the amount."""
+
+    REFUSED = "refused"  # txn_svc acts: it has the part undone, and the charge has failed
+    ACCEPTED = "accepted"  # it is taken; the merchant acts next, and collects the rest otherwise
 
 
 class IntentInUnexpectedState(DomainError):
@@ -104,23 +111,31 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a transaction, for certain. capture_before: only with AUTHORIZE."""
+    """What became of a transaction, for certain.
+
+    amount_authorized_minor: with AUTHORIZE and SUCCEED. capture_before: only with AUTHORIZE.
+    capture_number: only with REFUSE_CAPTURE, from 1.
+    """
 
     event: Event
     amount_captured_minor: int = 0
     failure: Failure | None = None
     capture_before: int | None = None
+    capture_number: int = 0
+    amount_authorized_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentIntent:
     """What a merchant wants to collect from one customer.
 
-    amount_minor, amount_captured_minor: in minor units of `currency`. version: counts changes from
-    1. latest_transaction_id: the transaction that holds or last held the intent. amount_to_capture_
-    minor: what a capture was asked for. capture_before: when an authorization lapses; None where
-    there never was one to capture. is_expiring: whether its end was told. due: when something is to
-    be done about the intent without anyone asking; None when nothing is. Times are Unix seconds.
+    Amounts are in minor units of `currency`. amount_authorized_minor: what the issuer approved.
+    amount_to_capture_minor: what a capture was asked for. version: counts changes from 1.
+    latest_transaction_id: the transaction that holds or last held the intent. captures: how many
+    were begun; the last one may be open.
+    capture_before: when an authorization lapses; None where there never was one to capture.
+    is_expiring: whether its end was told. due: when something is to be done about the intent
+    without anyone asking; None when nothing is. Times are Unix seconds.
     """
 
     id: PaymentIntentId
@@ -141,11 +156,20 @@ class PaymentIntent:
     capture_before: int | None = None
     is_expiring: bool = False
     due: float | None = None
+    captures: int = 0
+    partial_approval: PartialApproval = PartialApproval.REFUSED
+    amount_authorized_minor: int = 0
 
     @property
     def is_manual(self) -> bool:
         """Return whether an approval only holds the funds."""
         return self.capture_method is CaptureMethod.MANUAL
+
+
+def check_still_payable(intent: PaymentIntent) -> None:
+    """Raise IntentInUnexpectedState if no charge can begin any more."""
+    if intent.status not in STILL_PAYABLE:
+        raise IntentInUnexpectedState(intent.status, "paid any more")
 
 
 def begin_processing(intent: PaymentIntent, transaction_id: TransactionId) -> PaymentIntent:
@@ -167,10 +191,13 @@ def apply_outcome(
     """Tell the intent what became of the transaction that holds it; telling it again is harmless.
 
     So is telling that it was authorized when it has gone on since. Raises IntentInUnexpectedState
-    when another transaction holds it, or it was told otherwise.
+    when another transaction holds it, or it was told otherwise, and ParameterInvalid for an amount
+    that it does not let be authorized.
     """
     if intent.latest_transaction_id != transaction_id:
         raise IntentInUnexpectedState(intent.status, f"moved by transaction {transaction_id}")
+    if outcome.event is Event.REFUSE_CAPTURE:
+        return _refuse_capture(intent, outcome, now)
     became = OUTCOMES[outcome.event]
     is_old = outcome.event is Event.AUTHORIZE and intent.capture_before is not None
     if intent.status is became or is_old:
@@ -180,6 +207,7 @@ def apply_outcome(
         intent,
         status=_next(intent, outcome.event, f"moved to {became}"),
         amount_captured_minor=outcome.amount_captured_minor,
+        amount_authorized_minor=_authorized_minor(intent, outcome),
         last_failure=outcome.failure,
         capture_before=held_until or intent.capture_before,
         due=_expiring_at(held_until, now) if held_until is not None else None,
@@ -188,24 +216,27 @@ def apply_outcome(
 
 
 def begin_capture(intent: PaymentIntent, amount_minor: int | None, now: float) -> PaymentIntent:
-    """Let authorized funds be collected, all of them without an amount.
+    """Let authorized funds be collected, all that the issuer approved without an amount.
 
-    From here it can only succeed. Raises IntentInUnexpectedState, AuthorizationExpired,
-    ParameterInvalid.
+    From here it succeeds, or the network refuses it. Raises IntentInUnexpectedState,
+    AuthorizationExpired, ParameterInvalid.
     """
     status = _next(intent, Event.CAPTURE, "captured")
     if intent.capture_before is None or now >= intent.capture_before:
         raise AuthorizationExpired
-    amount_minor = intent.amount_minor if amount_minor is None else amount_minor
-    if amount_minor > intent.amount_minor:
+    if amount_minor is None:
+        amount_minor = intent.amount_authorized_minor
+    if amount_minor > intent.amount_authorized_minor:
         raise ParameterInvalid(
-            f"At most the authorized {intent.amount_minor} can be captured.",
+            f"At most the authorized {intent.amount_authorized_minor} can be captured.",
             param="amountToCaptureInCents",
         )
     return replace(
         intent,
         status=status,
         amount_to_capture_minor=amount_minor,
+        captures=intent.captures + 1,
+        last_failure=None,
         due=now + TRY_AGAIN_S,
         version=intent.version + 1,
     )
@@ -254,7 +285,44 @@ def event_type(was: PaymentIntent, intent: PaymentIntent) -> str:
     """Return the type of the event that tells of a change."""
     if intent.is_expiring and not was.is_expiring:
         return "payment.authorization_expiring"
+    if (was.status, intent.status) == (Status.CAPTURING, Status.AUTHORIZED):
+        return "payment.capture_failed"
     return f"payment.{PUBLIC_NAMES[intent.status]}"
+
+
+def _authorized_minor(intent: PaymentIntent, outcome: Outcome) -> int:
+    """Return it. Raises ParameterInvalid unless it is the whole, or a part that is accepted."""
+    if outcome.event is Event.FAIL:
+        return 0
+    least_minor = 1 if intent.partial_approval is PartialApproval.ACCEPTED else intent.amount_minor
+    if not least_minor <= outcome.amount_authorized_minor <= intent.amount_minor:
+        raise ParameterInvalid(
+            f"Of {intent.amount_minor} it can't be {outcome.amount_authorized_minor}.",
+            param="amount_authorized_in_cents",
+        )
+    return outcome.amount_authorized_minor
+
+
+def _refuse_capture(intent: PaymentIntent, outcome: Outcome, now: float) -> PaymentIntent:
+    """Let the merchant decide again; a refusal that is told late changes nothing."""
+    is_told = outcome.capture_number == intent.captures and intent.status in {
+        Status.AUTHORIZED,
+        Status.CANCELED,
+    }
+    if is_told or outcome.capture_number < intent.captures:
+        return intent
+    if outcome.capture_number > intent.captures or intent.capture_before is None:
+        raise IntentInUnexpectedState(intent.status, "moved by a capture that was never begun")
+    return replace(
+        intent,
+        status=_next(intent, Event.REFUSE_CAPTURE, "authorized again"),
+        amount_to_capture_minor=None,
+        last_failure=outcome.failure,
+        due=intent.capture_before
+        if intent.is_expiring
+        else _expiring_at(intent.capture_before, now),
+        version=intent.version + 1,
+    )
 
 
 def _expiring_at(capture_before: int, now: float) -> float:
@@ -267,60 +335,3 @@ def _next(intent: PaymentIntent, event: Event, wish: str) -> Status:
     if status is None:
         raise IntentInUnexpectedState(intent.status, wish)
     return status
-
-
-def check_amount(amount_minor: int | None) -> int:
-    """Return the amount. Raises ParameterMissing, ParameterInvalid."""
-    if amount_minor is None:
-        raise ParameterMissing("amountInCents")
-    if not 1 <= amount_minor <= AMOUNT_MINOR_MAX:
-        raise ParameterInvalid(
-            f"amountInCents must be 1 to {AMOUNT_MINOR_MAX}, in minor units of the currency.",
-            param="amountInCents",
-        )
-    return amount_minor
-
-
-def check_amount_to_capture(amount_minor: int | None) -> int | None:
-    """Return the amount, or None for all there is. Raises ParameterInvalid."""
-    if amount_minor is not None and amount_minor < 1:
-        raise ParameterInvalid(
-            "amountToCaptureInCents must be at least 1.", param="amountToCaptureInCents"
-        )
-    return amount_minor
-
-
-def check_currency(currency: str) -> str:
-    """Return the currency. Raises ParameterMissing, ParameterInvalid."""
-    if not currency:
-        raise ParameterMissing("currency")
-    if currency not in CURRENCIES:
-        raise ParameterInvalid(
-            'currency must be an ISO 4217 code in lower case, e.g. "usd".', param="currency"
-        )
-    return currency
-
-
-def check_description(description: str | None) -> str | None:
-    """Return the description. Raises ParameterInvalid."""
-    if description is not None:
-        check_text(description, DESCRIPTION_LENGTH_MAX, "description")
-    return description
-
-
-def check_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Return the metadata. Raises ParameterInvalid, naming the key."""
-    if len(metadata) > METADATA_KEYS_MAX:
-        raise ParameterInvalid(
-            f"metadata must have at most {METADATA_KEYS_MAX} keys.", param="metadata"
-        )
-    for key, value in metadata.items():
-        param = f"metadata.{key}"
-        if not 0 < len(key) <= METADATA_KEY_LENGTH_MAX or "[" in key or "]" in key or "\0" in key:
-            raise ParameterInvalid(
-                f"A metadata key has 1 to {METADATA_KEY_LENGTH_MAX} characters without square "
-                "brackets.",
-                param=param,
-            )
-        check_text(value, METADATA_VALUE_LENGTH_MAX, param)
-    return dict(metadata)

@@ -1,0 +1,1 @@
+"""Cards as browsers encrypt them: only inside the key boundary they become readable."""
