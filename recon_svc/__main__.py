@@ -10,10 +10,13 @@ from chassis import telemetry
 from chassis.clock import SystemClock
 from chassis.config import read_settings
 from chassis.consumer import Consumer
-from chassis.database import connect, migrate
+from chassis.database import connect
+from chassis.heartbeat import heartbeat
 from chassis.identity import channel
+from chassis.migrate import require_schema
 from chassis.networks import read_network_rules
-from chassis.server import Service, run, serve
+from chassis.server import Service, only, run, serve
+from chassis.slots import slot_watch
 from recon_svc.clearing.inbox import Inbox
 from recon_svc.clients import AttemptClient
 from recon_svc.config import ReconSettings
@@ -36,9 +39,9 @@ async def main() -> None:
     """Wire the parts and serve."""
     settings = read_settings(ReconSettings)
     telemetry.configure(settings)
-    await migrate(settings, "recon_svc")
     clock = SystemClock()
     database = await connect(settings)
+    await require_schema(database, "recon_svc")
     attempts, breaks = AttemptStore(database), BreakStore(database)
     rules = read_network_rules(settings.networks_file)
     async with channel(settings, settings.txn_address) as txn_channel:
@@ -57,20 +60,30 @@ async def main() -> None:
         )
         await serve(
             settings,
+            services(service),
             [
-                Service(
-                    "paymesh.recon.v1.ReconciliationService",
-                    partial(recon_grpc.add_ReconciliationServiceServicer_to_server, service),
-                    frozenset({"operator"}),
-                )
-            ],
-            [
+                heartbeat(database),
+                slot_watch(database, settings.service_name),
                 ResolutionDispatcher(handlers, arrivals, attempts, clock),
-                ClearingDispatcher(clearing, breaks),
+                ClearingDispatcher(clearing, breaks, clock),
                 Consumer(settings, GROUP, TOPICS, AttemptConsumer(attempts).handle),
             ],
         )
     await database.close()
+
+
+def services(reconciliation: ReconciliationService) -> list[Service]:
+    return [
+        Service(
+            "paymesh.recon.v1.ReconciliationService",
+            partial(recon_grpc.add_ReconciliationServiceServicer_to_server, reconciliation),
+            only(
+                "operator",
+                *("ListBreaks", "AssignBreak", "ResolveBreak"),
+                *("ImportClearingFiles", "GetDailyReport"),
+            ),
+        )
+    ]
 
 
 if __name__ == "__main__":

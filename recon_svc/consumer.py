@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from google.protobuf.message import DecodeError
 from opentelemetry import metrics
 from paymesh.events.v1 import attempt_event_pb2
+from paymesh.intent.v1 import payment_intent_pb2
 from paymesh.merchant.v1 import mode_pb2
 from paymesh.txn.v1 import attempt_pb2
 
@@ -44,9 +45,12 @@ class AttemptConsumer:
     async def handle(self, records: Sequence[Record]) -> None:
         """Write the attempts of these records; what is older than is known changes nothing."""
         events = [_event(record) for record in records]
-        await self._store.take([_attempt(event) for event in events if event.HasField("attempt")])
+        new = await self._store.take(
+            [_attempt(event) for event in events if event.HasField("attempt")]
+        )
         for event in events:
-            if becomes_certain(event.type, STATUS_NAMES[event.attempt.status]):
+            is_new = event.attempt.id in new
+            if is_new and becomes_certain(event.type, STATUS_NAMES[event.attempt.status]):
                 late_s = max(0.0, time.time() - event.attempt.deadline)
                 time_to_certainty.record(late_s, {"network": event.attempt.network})
 
@@ -81,6 +85,11 @@ def _attempt(event: attempt_event_pb2.AttemptEvent) -> Attempt:
         approval_code=told.approval_code if told.HasField("approval_code") else None,
         network_trace_id=told.network_trace_id if told.HasField("network_trace_id") else None,
         kind=KIND_NAMES[told.kind],
+        overdue_since=told.overdue_since if told.HasField("overdue_since") else None,
         is_hold=KIND_NAMES[told.kind] == "authorization"
         and event.transaction.HasField("capture_before"),
+        accepts_part=told.partial_approval == payment_intent_pb2.PartialApprovalEnum.accepted,
+        amount_approved_minor=told.amount_approved_in_cents
+        if told.HasField("amount_approved_in_cents")
+        else None,
     )

@@ -6,12 +6,20 @@ from datetime import datetime
 
 from paymesh.recon.v1 import reconciliation_service_pb2 as recon_pb2
 
-from recon_svc.domain.breaks import PROPOSED_ACTIONS, Break, BreakKind, OurSide, TheirSide
+from recon_svc.domain.breaks import (
+    PROPOSED_ACTIONS,
+    Break,
+    BreakKind,
+    BreakStatus,
+    OurSide,
+    TheirSide,
+)
 from recon_svc.domain.clearing_file import ClearingFile
 from recon_svc.domain.report import BreakSum, DailyReport, ReportRow, Sum
 
 INT32_MAX = 2**31 - 1
 
+STATUSES = {recon_pb2.BreakStatusEnum.BreakStatus.Value(status): status for status in BreakStatus}
 KINDS = {recon_pb2.BreakKindEnum.BreakKind.Value(kind): kind for kind in BreakKind}
 
 

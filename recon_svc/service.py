@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import grpc
@@ -10,10 +11,10 @@ from paymesh.recon.v1 import reconciliation_service_pb2_grpc as recon_grpc
 
 from chassis.clock import Clock
 from chassis.errors import ParameterInvalid
-from recon_svc.domain.breaks import BreakKind
-from recon_svc.handlers.breaks import BreakFilter, BreakHandlers
+from recon_svc.domain.breaks import BreakFilter, BreakKind, BreakStatus
+from recon_svc.handlers.breaks import BreakHandlers, read_date
 from recon_svc.handlers.clearing import ClearingHandlers
-from recon_svc.messages import KINDS, break_message, file_message, report_message
+from recon_svc.messages import KINDS, STATUSES, break_message, file_message, report_message
 
 LIMIT_DEFAULT = 100
 
@@ -35,7 +36,10 @@ class ReconciliationService(recon_grpc.ReconciliationServiceServicer):
         asked = BreakFilter(
             kind=_kind(request.kind),
             network=request.network or None,
-            with_resolved=request.include_resolved,
+            status=_status(request),
+            owner=request.owner or None,
+            business_date_from=_date("business_date_from", request.business_date_from),
+            business_date_to=_date("business_date_to", request.business_date_to),
             limit=request.limit if request.HasField("limit") else LIMIT_DEFAULT,
             starting_after=request.starting_after,
         )
@@ -84,3 +88,19 @@ def _kind(number: recon_pb2.BreakKindEnum.BreakKind) -> BreakKind | None:
     if kind is None:
         raise ParameterInvalid("kind is not known.", param="kind")
     return kind
+
+
+def _status(request: recon_pb2.ListBreaksRequest) -> BreakStatus | None:
+    if not request.status:
+        return None if request.include_resolved else BreakStatus.OPEN
+    status = STATUSES.get(request.status)
+    if status is None:
+        raise ParameterInvalid("status is not known.", param="status")
+    if request.include_resolved:
+        message = "include_resolved and status can't be used together."
+        raise ParameterInvalid(message, param="include_resolved")
+    return status
+
+
+def _date(param: str, text: str) -> date | None:
+    return read_date(param, text) if text else None

@@ -33,4 +33,7 @@ attempts = sa.Table(
     sa.Column("resolve_after", sa.DateTime(timezone=True)),
     sa.Column("inquiries", sa.Integer, nullable=False),
     sa.Column("claim_id", sa.Uuid),
+    sa.Column("overdue_since", sa.DateTime(timezone=True)),
+    sa.Column("accepts_part", sa.Boolean, nullable=False),
+    sa.Column("amount_approved_minor", sa.Integer),
 )

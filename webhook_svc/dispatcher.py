@@ -7,7 +7,9 @@ import logging
 from collections import Counter
 from typing import Protocol
 
-from chassis.background import keep_running
+from opentelemetry import metrics
+
+from chassis.background import Repeated, keep_running
 from chassis.clock import Clock
 from chassis.errors import ServiceUnavailable
 from webhook_svc.domain.delivery import DeliveryStatus, Try, draw_jitter, next_attempt
@@ -15,9 +17,22 @@ from webhook_svc.store.queue import Claim, DeliveryQueue, Settlement
 
 LOG = logging.getLogger(__name__)
 POLL_S = 1.0
+MEASURE_EVERY_S = 5.0
 PER_ENDPOINT = 8
 FIRST_TRIES_MAX = 256
 RETRIES_MAX = 128
+
+_meter = metrics.get_meter("paymesh")
+pending_deliveries = _meter.create_gauge(
+    "paymesh_pending_deliveries",
+    unit="{delivery}",
+    description="Webhooks that wait for their first try or their next.",
+)
+oldest_due_delivery = _meter.create_gauge(
+    "paymesh_oldest_due_delivery",
+    unit="s",
+    description="For how long the webhook has been due that is due longest.",
+)
 
 
 class Sends(Protocol):
@@ -128,3 +143,14 @@ class Dispatcher:
             await asyncio.wait_for(self._wake.wait(), POLL_S)
         except TimeoutError:
             return
+
+
+def backlog_meter(queue: DeliveryQueue, clock: Clock) -> Repeated:
+    """Return what tells how many deliveries wait, and for how long, to run beside a server."""
+
+    async def measure() -> None:
+        number, due_s = await queue.backlog(clock.now())
+        pending_deliveries.set(number)
+        oldest_due_delivery.set(due_s)
+
+    return Repeated("backlog", measure, MEASURE_EVERY_S)

@@ -96,6 +96,7 @@ class WebhookHandlers:
     async def page(self, caller: Caller, page: Page) -> tuple[list[Endpoint], bool]:
         """Return a page of the caller's endpoints and whether there are more."""
         async with self._store.transaction() as tx:
+            await page.check_cursor(partial(self._find, tx, caller))
             return await self._store.list_endpoints(tx, caller, page)
 
     async def update(self, caller: Caller, endpoint_id: str, change: Change) -> Endpoint:
@@ -139,6 +140,7 @@ class WebhookHandlers:
         """Return a page of an endpoint's deliveries and whether there are more."""
         async with self._store.transaction() as tx:
             endpoint = await self._find(tx, caller, endpoint_id)
+            await page.check_cursor(partial(self._store.check_delivery, tx, endpoint))
             return await self._store.list_deliveries(tx, endpoint, page, status)
 
     async def replay(

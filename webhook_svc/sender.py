@@ -2,41 +2,46 @@
 
 from __future__ import annotations
 
-import socket
 import time
-from typing import Any
 
 import aiohttp
 
 from chassis.clock import Clock
-from webhook_svc.domain.address import is_public
+from chassis.errors import DomainError
+from chassis.scrubbing import scrub
+from webhook_svc.dialing import AddressBlocked
 from webhook_svc.domain.delivery import RESPONSE_LENGTH_MAX, Try
+from webhook_svc.domain.endpoint import check_url
 from webhook_svc.domain.signature import headers
 from webhook_svc.store.queue import Claim
 
 CONNECT_S = 5.0
 TOTAL_S = 15.0
-CONNECTIONS_MAX = 512
 RESPONSE_BYTES_MAX = 16_384
-
-
-class AddressBlocked(OSError):
-    """The address is not public."""
+BLOCKED = "blocked_address"
 
 
 class Sender:
-    """Makes one try at a time of as many deliveries as there are connections."""
+    """Makes one try at a time of as many deliveries as there are connections.
 
-    def __init__(self, clock: Clock, *, allows_private: bool) -> None:
+    connector: from `dialing.connector`, which guards the addresses; the rules of the URL are
+        looked at here, because an endpoint may be older than a rule.
+    total_s: for a whole try, from the name's lookup to the last byte that is read.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        connector: aiohttp.TCPConnector,
+        *,
+        allows_private: bool,
+        total_s: float = TOTAL_S,
+    ) -> None:
         self._clock = clock
+        self._allows_private = allows_private
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                # Sees every address that is really dialled, literal ones too, on every try.
-                socket_factory=_socket if allows_private else _guarded_socket,
-                limit=CONNECTIONS_MAX,
-                ttl_dns_cache=10,
-            ),
-            timeout=aiohttp.ClientTimeout(total=TOTAL_S, sock_connect=CONNECT_S),
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(total=total_s, sock_connect=CONNECT_S),
             trust_env=False,
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -49,6 +54,10 @@ class Sender:
     async def send(self, claim: Claim) -> Try:
         """Post a delivery and return what came of it."""
         at = self._clock.now()
+        try:
+            check_url(claim.url, allows_private=self._allows_private)
+        except DomainError:
+            return Try(at, 0, error=BLOCKED)
         started_s = time.perf_counter()
         status: int | None = None
         response: str | None = None
@@ -75,7 +84,8 @@ class Sender:
 
 
 def _readable(content: bytes) -> str:
-    return content.decode(errors="replace").replace("\0", "")[:RESPONSE_LENGTH_MAX]
+    """Return the beginning of an answer: anything may stand there, and it is kept."""
+    return scrub(content.decode(errors="replace").replace("\0", ""))[:RESPONSE_LENGTH_MAX]
 
 
 def _error_class(failure: Exception) -> str:
@@ -88,23 +98,10 @@ def _error_class(failure: Exception) -> str:
 
 
 ERROR_CLASSES: tuple[tuple[type[Exception], str], ...] = (
-    (AddressBlocked, "blocked_address"),
+    (AddressBlocked, BLOCKED),
     (TimeoutError, "timeout"),
     (aiohttp.ClientConnectorDNSError, "dns"),
     (aiohttp.ClientSSLError, "tls"),
     (aiohttp.ClientConnectorError, "connect"),
     (ConnectionError, "connect"),
 )
-
-
-def _socket(address: Any) -> socket.socket:
-    family, kind, protocol, *_ = address
-    made = socket.socket(family, kind, protocol)
-    made.setblocking(False)
-    return made
-
-
-def _guarded_socket(address: Any) -> socket.socket:
-    if not is_public(address[4][0]):
-        raise AddressBlocked("the address is not public")
-    return _socket(address)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from recon_svc.clearing.records import Fact, Header, Line, Parsed, Trailer
+from recon_svc.clearing.records import Fact, Header, Parsed, Trailer
 from recon_svc.domain.clearing import (
     ClearingLine,
     CurrencyTotal,
@@ -75,7 +75,7 @@ class FileCheck:
         if self._header is None:
             raise FileRejected("header", "is missing", number)
         match fact:
-            case Line():
+            case ClearingLine():
                 return self._count(fact)
             case LineRejected():
                 self._rejected += 1
@@ -94,11 +94,11 @@ class FileCheck:
         self._header = FileHeader(self._network, fact.file_id, fact.business_date)
         return self._header
 
-    def _count(self, fact: Line) -> ClearingLine:
-        self._counts[fact.settled_currency] += 1
-        self._amounts[fact.settled_currency] += fact.settled_minor
-        self._arns += int(fact.line.arn)
-        return fact.line
+    def _count(self, line: ClearingLine) -> ClearingLine:
+        self._counts[line.settlement_currency] += 1
+        self._amounts[line.settlement_currency] += line.settlement_minor
+        self._arns += int(line.arn)
+        return line
 
     def _check_trailer(self, header: FileHeader, trailer: Trailer) -> None:
         if trailer.file_id != header.file_id:

@@ -1,13 +1,17 @@
-"""Where card networks leave their files: a folder or a bucket, named by a URL; only read."""
+"""Where card networks leave their files: a folder or a bucket, named by a URL; only read.
+
+obstore reads a bucket's address and credentials from the environment; nothing here knows them.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, PreconditionError
 from obstore.store import from_url
 
 from chassis.errors import ServiceUnavailable
@@ -15,9 +19,10 @@ from recon_svc.domain.clearing_file import InboxFile
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
+    from obstore.store import RetryConfig
 
-FILES_AT_ONCE = 1000
-BUFFER_BYTES = 1 << 20
+# Short: who looks into the inbox does so again soon, and has to be able to stop.
+RETRY: RetryConfig = {"max_retries": 2, "retry_timeout": timedelta(seconds=10)}
 
 
 class InboxUnavailable(ServiceUnavailable):
@@ -27,11 +32,20 @@ class InboxUnavailable(ServiceUnavailable):
         super().__init__("The inbox of clearing files can't be read now.")
 
 
-class HashedFile(io.RawIOBase):
-    """A file as it is read, with the hash of what was read."""
+class FileChanged(Exception):
+    """A file is not any more what was listed. The next listing has it as it is then."""
 
-    def __init__(self, source: obstore.ReadableFile) -> None:
-        self._source = source
+
+class HashedFile(io.RawIOBase):
+    """A file as it is read, a part at a time, with the hash of what was read.
+
+    Every part is of the version that was listed.
+    """
+
+    def __init__(self, store: Any, file: InboxFile) -> None:
+        self._store = store
+        self._file = file
+        self._place = 0
         self._hash = hashlib.sha256()
 
     def readable(self) -> bool:
@@ -39,12 +53,13 @@ class HashedFile(io.RawIOBase):
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        """Read on. Raises InboxUnavailable."""
+        """Read on. Raises InboxUnavailable, FileChanged."""
         target = memoryview(buffer)
-        try:
-            data = bytes(self._source.read(len(target)))
-        except (BaseError, OSError) as away:
-            raise InboxUnavailable from away
+        end = min(self._place + len(target), self._file.size_bytes)
+        if self._place == end:
+            return 0
+        data = self._part(self._place, end)
+        self._place = end
         self._hash.update(data)
         target[: len(data)] = data
         return len(data)
@@ -52,6 +67,16 @@ class HashedFile(io.RawIOBase):
     def sha256(self) -> str:
         """Return the hash of what was read so far."""
         return self._hash.hexdigest()
+
+    def _part(self, start: int, end: int) -> memoryview:
+        options: obstore.GetOptions = {"range": (start, end), "if_match": self._file.version}
+        try:
+            found = obstore.get(self._store, self._file.name, options=options)
+            return memoryview(found.bytes())
+        except (PreconditionError, FileNotFoundError) as changed:
+            raise FileChanged from changed
+        except (BaseError, OSError) as away:
+            raise InboxUnavailable from away
 
 
 class Inbox:
@@ -66,30 +91,22 @@ class Inbox:
 
         One whose name begins with a dot is unfinished. Raises InboxUnavailable.
         """
-        found = []
         try:
             if self._store is None:
-                self._store = from_url(self._url)
-            for page in obstore.list(self._store, chunk_size=FILES_AT_ONCE):
-                found += [_inbox_file(row) for row in page if _is_whole(row["path"])]
+                self._store = from_url(self._url, retry_config=RETRY)
+            listed = obstore.list_with_delimiter(self._store)["objects"]
         except (BaseError, OSError) as away:
             raise InboxUnavailable from away
+        found = [_inbox_file(row) for row in listed if not row["path"].startswith(".")]
         return sorted(found, key=lambda file: (file.written, file.name))
 
     def open(self, file: InboxFile) -> HashedFile:
-        """Return a file to be read. Raises InboxUnavailable."""
-        try:
-            reader = obstore.open_reader(self._store, file.name, buffer_size=BUFFER_BYTES)
-        except (BaseError, OSError) as away:
-            raise InboxUnavailable from away
-        return HashedFile(reader)
-
-
-def _is_whole(path: str) -> bool:
-    return "/" not in path and not path.startswith(".")
+        """Return a file to be read."""
+        return HashedFile(self._store, file)
 
 
 def _inbox_file(row: obstore.ObjectMeta) -> InboxFile:
-    written = row["last_modified"]
-    version = row["e_tag"] or f"{row['size']}-{written.timestamp()}"
-    return InboxFile(row["path"], version, row["size"], written)
+    version = row["e_tag"]
+    if version is None:
+        raise TypeError("what holds an inbox has to tell the versions of a file apart")
+    return InboxFile(row["path"], version, row["size"], row["last_modified"])

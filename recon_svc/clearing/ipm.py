@@ -1,25 +1,21 @@
 """Mastercard's clearing file, IPM, as far as docs/clearing.md describes it.
 
 1014-byte blocks around records with a 4-byte length, each an ISO 8583:1993 message in EBCDIC.
-cardutil takes the message apart; the rules of its fields are here.
+The frame and the rules of the fields are here.
 """
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from cardutil import CardutilError, iso8583
-from cardutil.config import config
-
+from recon_svc.clearing.ipm_elements import Elements, elements
 from recon_svc.clearing.records import (
     CODES,
     Fact,
     FieldInvalid,
     Header,
-    Line,
     Parsed,
     Trailer,
     Unit,
@@ -37,20 +33,11 @@ from recon_svc.domain.clearing import (
     LineRejected,
 )
 
-ENCODING = "cp500"
 BLOCK_BYTES = 1014
 PADDING = b"\x40"
 BLOCKS_AT_ONCE = 64
 RECORD_BYTES_MAX = 6000
 ADMINISTRATIVE, PRESENTMENT = "1644", "1240"
-
-Elements = dict[str, str]
-
-# Texts only: whether an amount is one is decided here, by name, and not by an exception there.
-_ELEMENTS = {
-    number: {key: element[key] for key in ("field_name", "field_type", "field_length")}
-    for number, element in config["bit_config"].items()
-}
 
 
 def units(stream: BinaryIO) -> Iterator[Unit]:
@@ -79,14 +66,11 @@ def units(stream: BinaryIO) -> Iterator[Unit]:
 
 def parse(unit: Unit) -> Parsed:
     """Return what a record says."""
-    try:
-        elements = _elements(unit.raw)
-    except FieldInvalid as invalid:
-        return Parsed(unit.number, 1, None, (_rejected(unit, invalid),))
     message_number = None
     try:
-        message_number = int(digits("DE71", elements.get("DE71", ""), 8))
-        fact = _fact(elements, unit.number)
+        found = elements(unit.raw)
+        message_number = int(digits("DE71", found.get("DE71", ""), 8))
+        fact = _fact(found, unit.number)
     except FieldInvalid as invalid:
         fact = _rejected(unit, invalid)
     return Parsed(unit.number, 1, message_number, (fact,))
@@ -119,41 +103,32 @@ def _check_rest(rest: bytes, stream: BinaryIO, number: int) -> None:
         rest = stream.read(BLOCK_BYTES * BLOCKS_AT_ONCE)
 
 
-def _elements(raw: bytes) -> Elements:
-    try:
-        elements: Elements = iso8583.loads(raw, encoding=ENCODING, iso_config=_ELEMENTS)
-    except (CardutilError, ValueError) as error:
-        found = re.search(r"DE\d+", str(error))
-        raise FieldInvalid(found[0] if found else "record", "can't be taken apart") from None
-    return elements
-
-
 def _rejected(unit: Unit, invalid: FieldInvalid) -> LineRejected:
     return LineRejected(unit.number, invalid.field, invalid.reason)
 
 
-def _fact(elements: Elements, number: int) -> Fact:
-    mti, function = elements["MTI"], elements.get("DE24", "")
+def _fact(found: Elements, number: int) -> Fact:
+    mti, function = found["MTI"], found.get("DE24", "")
     if mti == PRESENTMENT and function == "200":
-        return _line(elements, number)
+        return _line(found, number)
     if mti not in {PRESENTMENT, ADMINISTRATIVE}:
         raise FieldInvalid("MTI", "is not known")
     read = _CONTROLS.get(function) if mti == ADMINISTRATIVE else None
     if read is None:
         raise FieldInvalid("DE24", "is not known with this MTI")
-    return read(elements, _private_data(elements.get("DE48", "")))
+    return read(found, _private_data(found.get("DE48", "")))
 
 
-def _line(elements: Elements, number: int) -> Line:
-    read = elements.get
+def _line(found: Elements, number: int) -> ClearingLine:
+    read = found.get
     amount = int(digits("DE4", read("DE4", ""), 12))
-    settled = int(digits("DE5", read("DE5", ""), 12))
+    settlement = int(digits("DE5", read("DE5", ""), 12))
     code = currency("DE49", read("DE49", ""))
-    settled_code = currency("DE50", read("DE50", ""))
-    if code == settled_code and amount != settled:
+    settlement_code = currency("DE50", read("DE50", ""))
+    if code == settlement_code and amount != settlement:
         raise FieldInvalid("DE5", "differs from DE4 in the same currency")
     moment = digits("DE12", read("DE12", ""), 12)
-    line = ClearingLine(
+    return ClearingLine(
         number=number,
         kind=LineKind.PRESENTMENT,
         network_trace_id=required("DE63", read("DE63", "")),
@@ -163,10 +138,11 @@ def _line(elements: Elements, number: int) -> Line:
         local_date=day("DE12", f"20{moment[:6]}"),
         amount_minor=amount,
         currency=code,
+        settlement_minor=settlement,
+        settlement_currency=settlement_code,
         approval_code=required("DE38", read("DE38", "")),
         card_last4=last4(read("DE2", "")),
     )
-    return Line(line, settled, settled_code)
 
 
 def _header(_: Elements, private: Elements) -> Header:
@@ -174,8 +150,8 @@ def _header(_: Elements, private: Elements) -> Header:
     return Header(file_id, day("PDS0105", f"20{file_id[3:9]}"))
 
 
-def _currency_total(elements: Elements, private: Elements) -> CurrencyTotal:
-    numeric = digits("DE50", elements.get("DE50", ""), 3)
+def _currency_total(found: Elements, private: Elements) -> CurrencyTotal:
+    numeric = digits("DE50", found.get("DE50", ""), 3)
     return CurrencyTotal(
         CODES.get(numeric, numeric),
         int(digits("PDS9001", private.get("9001", ""), 8)),

@@ -33,7 +33,7 @@ class Reading:
         self._thread = thread
 
     async def header(self) -> FileHeader:
-        """Return what the file says first. Raises FileRejected, InboxUnavailable."""
+        """Return what the file says first. Raises FileRejected, FileChanged, InboxUnavailable."""
         [first] = await self._run(lambda: list(islice(self._items, 1)))
         if not isinstance(first, FileHeader):
             raise TypeError("a file begins with its header")
@@ -61,13 +61,12 @@ class Reading:
 
 @asynccontextmanager
 async def reading(network: str, inbox: Inbox, file: InboxFile) -> AsyncIterator[Reading]:
-    """Read a file as one of this network. Raises InboxUnavailable."""
+    """Read a file as one of this network."""
     workers: Executor = (
         ThreadPoolExecutor(1) if file.size_bytes < SMALL_BYTES else parser_pool(PARSERS)
     )
     with ThreadPoolExecutor(1) as thread, workers:
-        opened = await asyncio.get_running_loop().run_in_executor(thread, inbox.open, file)
-        read = Reading(network, opened, workers, thread)
+        read = Reading(network, inbox.open(file), workers, thread)
         try:
             yield read
         finally:

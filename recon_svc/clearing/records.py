@@ -29,15 +29,6 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A presentment that can be read. settled_minor: what the file's totals count, in currency."""
-
-    line: ClearingLine
-    settled_minor: int
-    settled_currency: str
-
-
-@dataclass(frozen=True, slots=True)
 class Trailer:
     """Closes a file. records: all of them. lines, hash_total: where the format has them."""
 
@@ -47,7 +38,7 @@ class Trailer:
     hash_total: int | None = None
 
 
-Fact = Header | Line | LineRejected | CurrencyTotal | Trailer
+Fact = Header | ClearingLine | LineRejected | CurrencyTotal | Trailer
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from recon_svc.clearing.records import (
     Fact,
     FieldInvalid,
     Header,
-    Line,
     Parsed,
     Trailer,
     Unit,
@@ -107,6 +106,7 @@ def _transaction(text: str, unit: Unit) -> tuple[Fact, ...]:
         raise FieldInvalid("action code", "is not known")
     second = text[TCR_BYTES:]
     digits("time", text[47:53], 6)
+    amount, code = int(digits("amount", text[53:65], 12)), currency("currency", text[65:68])
     line = ClearingLine(
         number=unit.number,
         kind=LineKind.PRESENTMENT,
@@ -115,12 +115,14 @@ def _transaction(text: str, unit: Unit) -> tuple[Fact, ...]:
         rrn=required("RRN", text[78:90]),
         stan=digits("STAN", text[90:96], 6),
         local_date=day("date", text[39:47]),
-        amount_minor=int(digits("amount", text[53:65], 12)),
-        currency=currency("currency", text[65:68]),
+        amount_minor=amount,
+        currency=code,
+        settlement_minor=amount,
+        settlement_currency=code,
         approval_code=required("approval code", text[72:78]),
         card_last4=last4(text[35:39]),
     )
-    return (Line(line, line.amount_minor, line.currency),)
+    return (line,)
 
 
 def _orphan(_text: str, _unit: Unit) -> tuple[Fact, ...]:

@@ -34,6 +34,11 @@ overdue_reversals = _meter.create_gauge(
     unit="{attempt}",
     description="Reversals that their network did not acknowledge in its own time.",
 )
+overdue_captures = _meter.create_gauge(
+    "paymesh_overdue_captures",
+    unit="{attempt}",
+    description="Captures that their network did not acknowledge in its own time.",
+)
 late_events = _meter.create_gauge(
     "paymesh_late_attempt_events",
     unit="{attempt}",
@@ -96,7 +101,9 @@ class ResolutionDispatcher:
                 number, age_s = await self._store.unresolved(self._clock.now())
                 unresolved.set(number)
                 oldest_unresolved.set(age_s)
-                overdue_reversals.set(await self._store.overdue())
+                reversals, captures = await self._store.overdue()
+                overdue_reversals.set(reversals)
+                overdue_captures.set(captures)
             except ServiceUnavailable:
                 LOG.info("what is unresolved can't be counted")
             await asyncio.sleep(MEASURE_EVERY_S)

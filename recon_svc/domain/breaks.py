@@ -22,6 +22,7 @@ class BreakKind(StrEnum):
     PRESENTMENT_AFTER_REVERSAL = "presentment_after_reversal"
     REVERSAL_OVERDUE = "reversal_overdue"
     LATE_FILE = "late_file"
+    CAPTURE_OVERDUE = "capture_overdue"
 
 
 PROPOSED_ACTIONS: dict[BreakKind, str] = {
@@ -55,7 +56,36 @@ PROPOSED_ACTIONS: dict[BreakKind, str] = {
         "customer's money is held until it does."
     ),
     BreakKind.LATE_FILE: "Ask the network for its file of this business date.",
+    BreakKind.CAPTURE_OVERDUE: (
+        "Call the network: it does not acknowledge the capture, which is repeated meanwhile. The "
+        "merchant does not get the money until it does."
+    ),
 }
+
+
+class BreakStatus(StrEnum):
+    """Whether a person still has to look at a break."""
+
+    OPEN = "open"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class BreakFilter:
+    """Which breaks to list; what is None does not matter.
+
+    business_date_from, business_date_to: the first and the last, both included. starting_after: the
+    last break of the page before; empty for the first page.
+    """
+
+    kind: BreakKind | None = None
+    network: str | None = None
+    status: BreakStatus | None = BreakStatus.OPEN
+    owner: str | None = None
+    business_date_from: date | None = None
+    business_date_to: date | None = None
+    limit: int = 100
+    starting_after: str = ""
 
 
 @dataclass(frozen=True, slots=True)

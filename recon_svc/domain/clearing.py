@@ -27,7 +27,9 @@ class ClearingLine:
     """One movement. number: of its first record in the file, from 1.
 
     network_trace_id: what the network answered in DE63 of its 0110. local_date: of the
-    authorization; in UTC. currency: ISO 4217 in lower case. stan: where the format has it.
+    authorization; in UTC. amount: what was bought for. settlement: what the network reconciles it
+    as, which the file's totals count. Currencies: ISO 4217 in lower case. stan: where the format
+    has it.
     """
 
     number: int
@@ -39,6 +41,8 @@ class ClearingLine:
     local_date: date
     amount_minor: int
     currency: str
+    settlement_minor: int
+    settlement_currency: str
     approval_code: str
     card_last4: str | None
 

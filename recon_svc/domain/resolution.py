@@ -30,10 +30,13 @@ class Attempt:
     """An attempt as its last event told of it.
 
     kind: "authorization" or "capture". is_hold: an authorization that needs a capture, so that a
-    network presents the capture and not this. amount_minor: in minor units of `currency`. stan,
-    rrn, transmitted_at: ISO 8583:1987 DE11, DE37, DE7. reversal: "pending", "overdue",
+    network presents the capture and not this. amount_minor: asked for, in minor units of
+    `currency`. amount_approved_minor: what of it the issuer approved; None without an approval.
+    accepts_part: whether an approval of less is taken. stan, rrn, transmitted_at: ISO 8583:1987
+    DE11, DE37, DE7. reversal: "pending", "overdue",
     "acknowledged" or None. deadline, created: Unix seconds. inquiries: how often the network was
-    asked about it.
+    asked about it. overdue_since: since when a capture waits longer than the network's own
+    time, Unix seconds.
     """
 
     id: AttemptId
@@ -58,6 +61,9 @@ class Attempt:
     inquiries: int = 0
     kind: str = "authorization"
     is_hold: bool = False
+    overdue_since: int | None = None
+    accepts_part: bool = False
+    amount_approved_minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +124,25 @@ def next_action(attempt: Attempt, rules: NetworkRules) -> Action:
     return Action.REVERSE
 
 
-def ask_again_after_s(attempt: Attempt, rules: NetworkRules) -> float:
-    """Return the pause after an inquiry that said nothing certain."""
+def ask_again_after_s(attempt: Attempt, rules: NetworkRules, said: Said, now: float) -> float:
+    """Return the pause after an inquiry that said nothing certain.
+
+    "Not found" is asked about again no later than when it will be the last word.
+    """
     if rules.inquiry is None:
         return 0.0
     pauses = rules.inquiry.backoff_s
-    return pauses[min(attempt.inquiries, len(pauses) - 1)]
+    pause_s = pauses[min(attempt.inquiries, len(pauses) - 1)]
+    if said is Said.NOT_FOUND:
+        return min(pause_s, _not_found_counts_from(attempt, rules) - now)
+    return pause_s
 
 
 def is_failed_when_not_found(attempt: Attempt, rules: NetworkRules, now: float) -> bool:
     """Return whether "not found" is the last word by now, or the request may still arrive."""
+    return now >= _not_found_counts_from(attempt, rules)
+
+
+def _not_found_counts_from(attempt: Attempt, rules: NetworkRules) -> float:
     window_s = rules.inquiry.not_found_is_failed_after_s if rules.inquiry is not None else 0.0
-    return now >= attempt.deadline + window_s
+    return attempt.deadline + window_s

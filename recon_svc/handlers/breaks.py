@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 
 from chassis.clock import Clock
 from chassis.errors import ParameterInvalid, ParameterMissing
 from chassis.fields import check_text
-from recon_svc.domain.breaks import Break, BreakKind
+from recon_svc.domain.breaks import Break, BreakFilter
 from recon_svc.domain.report import DailyReport
 from recon_svc.store.breaks import BreakStore
 from recon_svc.store.report import ReportStore
 
 LIMIT_MAX = 1000
 TEXT_MAX = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class BreakFilter:
-    """Which breaks to list. starting_after: the last one of the page before."""
-
-    kind: BreakKind | None
-    network: str | None
-    with_resolved: bool
-    limit: int
-    starting_after: str
 
 
 class BreakHandlers:
@@ -43,13 +31,13 @@ class BreakHandlers:
         """
         if not 1 <= asked.limit <= LIMIT_MAX:
             raise ParameterInvalid(f"limit must be from 1 to {LIMIT_MAX}.", param="limit")
-        found = await self._breaks.list(
-            asked.kind,
-            asked.network,
-            asked.starting_after,
-            asked.limit + 1,
-            with_resolved=asked.with_resolved,
-        )
+        for param in ("network", "owner", "starting_after"):
+            check_text(getattr(asked, param) or "", TEXT_MAX, param)
+        first, last = asked.business_date_from, asked.business_date_to
+        if first is not None and last is not None and first > last:
+            message = "business_date_to must not be before business_date_from."
+            raise ParameterInvalid(message, param="business_date_to")
+        found = await self._breaks.list(asked)
         return found[: asked.limit], len(found) > asked.limit
 
     async def assign(self, break_id: str, owner: str) -> Break:
@@ -70,12 +58,18 @@ class BreakHandlers:
         if not business_date:
             newest = await self._reports.last_business_date()
             return await self._reports.report(newest or self._clock.now().date())
-        try:
-            day = date.fromisoformat(business_date)
-        except ValueError:
-            message = 'business_date must be a date, "2026-11-26".'
-            raise ParameterInvalid(message, param="business_date") from None
-        return await self._reports.report(day)
+        return await self._reports.report(read_date("business_date", business_date))
+
+
+def read_date(param: str, text: str) -> date:
+    """Return a date, "2026-11-26". Raises ParameterInvalid."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or day.isoformat() != text:  # Python reads more forms than one
+        raise ParameterInvalid(f'{param} must be a date, "2026-11-26".', param=param)
+    return day
 
 
 def _text(param: str, text: str) -> str:

@@ -10,7 +10,7 @@ from datetime import datetime
 from chassis.clock import Clock
 from chassis.errors import DomainError, Kind
 from chassis.networks import NetworkRules
-from recon_svc.clearing.inbox import Inbox
+from recon_svc.clearing.inbox import FileChanged, Inbox
 from recon_svc.clearing.reading import Reading, reading
 from recon_svc.clients import AttemptClient
 from recon_svc.domain.business_day import cut_off, days_due, due_after
@@ -71,6 +71,8 @@ class ClearingHandlers:
             async with reading(network, self._inbox, file) as read:
                 header = await read.header()
                 await self._load(file, header, read)
+        except FileChanged:
+            LOG.info("clearing file changed meanwhile", extra={"file": file.name})
         except FileRejected as refused:
             LOG.warning("clearing file refused", extra={"file": file.name, "reason": str(refused)})
             await self._files.refuse(file, network, header, refused, self._clock.now())

@@ -71,12 +71,12 @@ class ResolutionHandlers:
         """Ask, settle what is certain, and return the pause until the next look."""
         attempt, rules = claim.attempt, self._rules[claim.attempt.network]
         inquiry = await self._client.inquire(attempt)
+        now = self._clock.now().timestamp()
         is_certain = inquiry.said in {Said.APPROVED, Said.DECLINED} or (
-            inquiry.said is Said.NOT_FOUND
-            and is_failed_when_not_found(attempt, rules, self._clock.now().timestamp())
+            inquiry.said is Said.NOT_FOUND and is_failed_when_not_found(attempt, rules, now)
         )
         if not is_certain:
-            return ask_again_after_s(attempt, rules)
+            return ask_again_after_s(attempt, rules, inquiry.said, now)
         await self._client.resolve(attempt, inquiry)
         return CHECK_AGAIN_S
 

@@ -15,22 +15,26 @@ from recon_svc.domain.resolution import Attempt, AttemptStatus, resolve_after
 TAKE = """
 insert into attempts as a (merchant_id, id, mode, payment_intent_id, transaction_id, network,
     kind, is_hold, status, reversal, amount_minor, currency, stan, rrn, transmitted_at,
-    response_code, approval_code, network_trace_id, deadline, created, version, resolve_after)
+    response_code, approval_code, network_trace_id, deadline, created, version, resolve_after,
+    overdue_since, accepts_part, amount_approved_minor)
 select merchant_id, id, mode, payment_intent_id, transaction_id, network,
     kind, is_hold, status, reversal, amount_minor, currency, stan, rrn, transmitted_at,
     response_code, approval_code, network_trace_id, to_timestamp(deadline), to_timestamp(created),
-    version, to_timestamp(resolve_after)
+    version, to_timestamp(resolve_after), to_timestamp(overdue_since), accepts_part,
+    amount_approved_minor
 from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(
     merchant_id text, id text, mode text, payment_intent_id text, transaction_id text,
     network text, kind text, is_hold boolean, status text, reversal text,
     amount_minor integer, currency text, stan text, rrn text, transmitted_at text,
     response_code text, approval_code text, network_trace_id text, deadline double precision,
-    created double precision, version integer, resolve_after double precision)
+    created double precision, version integer, resolve_after double precision,
+    overdue_since bigint, accepts_part boolean, amount_approved_minor integer)
 on conflict (merchant_id, id) do update set
     status = excluded.status, reversal = excluded.reversal,
     response_code = excluded.response_code, approval_code = excluded.approval_code,
     network_trace_id = excluded.network_trace_id, version = excluded.version,
-    resolve_after = excluded.resolve_after, claim_id = null
+    resolve_after = excluded.resolve_after, overdue_since = excluded.overdue_since,
+    amount_approved_minor = excluded.amount_approved_minor, claim_id = null
 where a.version < excluded.version
 returning id
 """
@@ -66,7 +70,10 @@ select count(*) as number from attempts
 where created >= to_timestamp(%(created_from)s) and created < to_timestamp(%(created_until)s)
 """
 
-OVERDUE = "select count(*) as number from attempts where reversal = 'overdue'"
+OVERDUE = """
+select (select count(*) from attempts where reversal = 'overdue') as reversals,
+    (select count(*) from attempts where overdue_since is not null) as captures
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +90,18 @@ class AttemptStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def take(self, attempts: Sequence[Attempt]) -> None:
-        """Write attempts as events tell of them; an older version than is there changes nothing."""
+    async def take(self, attempts: Sequence[Attempt]) -> set[str]:
+        """Write attempts as events tell of them; an older version than is there changes nothing.
+
+        Return the ids of those that were written.
+        """
         newest: dict[tuple[str, str], Attempt] = {}
         for attempt in attempts:
             key = (attempt.merchant_id, attempt.id)
             if key not in newest or newest[key].version < attempt.version:
                 newest[key] = attempt
-        await self._database.run_batch(TAKE, [_item(newest[key]) for key in sorted(newest)])
+        rows = await self._database.run_batch(TAKE, [_item(newest[key]) for key in sorted(newest)])
+        return {row["id"] for row in rows}
 
     async def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Claim]:
         """Return attempts about which something is to be done now.
@@ -127,11 +138,10 @@ class AttemptStore:
         number: int = row["number"]
         return number
 
-    async def overdue(self) -> int:
-        """Return how many reversals were not acknowledged in their network's time."""
+    async def overdue(self) -> tuple[int, int]:
+        """Return how many reversals and captures were not acknowledged in their network's time."""
         [row] = await self._database.fetch(OVERDUE)
-        number: int = row["number"]
-        return number
+        return row["reversals"], row["captures"]
 
 
 def _item(attempt: Attempt) -> dict[str, object]:
@@ -158,6 +168,9 @@ def _item(attempt: Attempt) -> dict[str, object]:
         "created": attempt.created,
         "version": attempt.version,
         "resolve_after": resolve_after(attempt),
+        "overdue_since": attempt.overdue_since,
+        "accepts_part": attempt.accepts_part,
+        "amount_approved_minor": attempt.amount_approved_minor,
     }
 
 
@@ -185,4 +198,11 @@ def _attempt(row: Any) -> Attempt:
         inquiries=row["inquiries"],
         kind=row["kind"],
         is_hold=row["is_hold"],
+        overdue_since=_second(row["overdue_since"]),
+        accepts_part=row["accepts_part"],
+        amount_approved_minor=row["amount_approved_minor"],
     )
+
+
+def _second(moment: datetime | None) -> int | None:
+    return int(moment.timestamp()) if moment is not None else None

@@ -15,7 +15,9 @@ from chassis.ids import new_break_id
 from recon_svc.domain.breaks import (
     Break,
     BreakAlreadyResolved,
+    BreakFilter,
     BreakKind,
+    BreakStatus,
     NewBreak,
     OurSide,
     Resolution,
@@ -51,33 +53,44 @@ left join clearing_lines l on l.file = b.file and l.number = b.line
 order by b.created, b.id
 """
 
-LIST = SIDES.format(
-    breaks="""(
-    select b.* from breaks b
-    where (b.created, b.id) > (
-            coalesce((select c.created from breaks c where c.id = %(after)s), '-infinity'),
-            %(after)s)
-        and (cast(%(kind)s as text) is null or b.kind = %(kind)s)
-        and (cast(%(network)s as text) is null or b.network = %(network)s)
-        and (%(with_resolved)s or b.resolved_at is null)
-    order by b.created, b.id limit %(limit)s)"""
-)
+PAGE = """(
+    select b.* from breaks b where {conditions} order by b.created, b.id limit %(limit)s)"""
+
+# What of a filter is asked for, so that a plan is made for that and nothing else.
+CONDITIONS = {
+    "kind": "b.kind = %(kind)s",
+    "network": "b.network = %(network)s",
+    "owner": "b.owner = %(owner)s",
+    "business_date_from": "b.business_date >= %(business_date_from)s",
+    "business_date_to": "b.business_date <= %(business_date_to)s",
+    "starting_after": """(b.created, b.id) > (
+        select c.created, c.id from breaks c where c.id = %(starting_after)s)""",
+}
+STATUS_CONDITIONS = {
+    None: "true",
+    BreakStatus.OPEN: "b.resolved_at is null",
+    BreakStatus.RESOLVED: "b.resolved_at is not null",
+}
 
 ONE = SIDES.format(breaks="(select b.* from breaks b where b.id = %(id)s)")
 
 EXISTS = "select resolved_at is not null as is_resolved from breaks where id = %(id)s"
 
+# By `resolved_by`, because `resolved_at is null` may be looked for among all breaks that are open.
 ASSIGN = """
-update breaks set owner = %(owner)s where id = %(id)s and resolved_at is null returning id
+update breaks set owner = %(owner)s where id = %(id)s and resolved_by is null returning id
 """
 
 RESOLVE = """
 update breaks
 set resolved_by = %(resolved_by)s, resolution_reason = %(reason)s, resolved_at = %(now)s
-where id = %(id)s and resolved_at is null returning id
+where id = %(id)s and resolved_by is null returning id
 """
 
-OPEN = "select count(*) as number from breaks where resolved_at is null"
+OPEN = """
+select kind, count(*) as number, min(created) as oldest from breaks
+where resolved_at is null group by kind
+"""
 
 
 class BreakStore:
@@ -86,22 +99,15 @@ class BreakStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def list(
-        self,
-        kind: BreakKind | None,
-        network: str | None,
-        after: str,
-        limit: int,
-        *,
-        with_resolved: bool,
-    ) -> list[Break]:
-        """Return breaks, oldest first. after: the id of a break. Raises ResourceMissing for it."""
-        if after:
-            await self._standing(after)
-        rows = await self._database.fetch(
-            LIST, kind=kind, network=network, after=after, limit=limit, with_resolved=with_resolved
-        )
-        return [_break(row) for row in rows]
+    async def list(self, asked: BreakFilter) -> list[Break]:
+        """Return breaks, oldest first, and one more than the limit if there are so many.
+
+        Raises ResourceMissing for starting_after.
+        """
+        if asked.starting_after:
+            await self._standing(asked.starting_after)
+        sql, wanted = listing(asked)
+        return [_break(row) for row in await self._database.fetch(sql, **wanted)]
 
     async def assign(self, break_id: str, owner: str) -> Break:
         """Give a break to a person. Raises ResourceMissing, BreakAlreadyResolved."""
@@ -113,11 +119,10 @@ class BreakStore:
             RESOLVE, break_id, resolved_by=resolved_by, reason=reason, now=now
         )
 
-    async def open(self) -> int:
-        """Return how many breaks are open."""
-        [row] = await self._database.fetch(OPEN)
-        number: int = row["number"]
-        return number
+    async def open(self) -> dict[BreakKind, tuple[int, datetime]]:
+        """Return how many breaks of each kind are open, and when the oldest was found."""
+        rows = await self._database.fetch(OPEN)
+        return {BreakKind(row["kind"]): (row["number"], row["oldest"]) for row in rows}
 
     async def _decide(self, statement: str, break_id: str, **decision: object) -> Break:
         if not await self._database.fetch(statement, id=break_id, **decision):
@@ -129,6 +134,14 @@ class BreakStore:
     async def _standing(self, break_id: str) -> None:
         if not await self._database.fetch(EXISTS, id=break_id):
             raise ResourceMissing(f"No such break: {break_id}.", param="break_id")
+
+
+def listing(asked: BreakFilter) -> tuple[str, dict[str, object]]:
+    """Return the statement that lists what is asked for, and its parameters."""
+    wanted = {name: value for name in CONDITIONS if (value := getattr(asked, name))}
+    conditions = [STATUS_CONDITIONS[asked.status], *(CONDITIONS[name] for name in wanted)]
+    breaks = PAGE.format(conditions=" and ".join(conditions))
+    return SIDES.format(breaks=breaks), {**wanted, "limit": asked.limit + 1}
 
 
 async def insert_breaks(

@@ -60,7 +60,8 @@ NEXT_ID = "select nextval(pg_get_serial_sequence('clearing_files', 'id')) as id"
 
 COPY_LINES = """
 copy clearing_lines (file, number, network, network_trace_id, arn, rrn, stan, local_date,
-    amount_minor, currency, approval_code, card_last4) from stdin
+    amount_minor, currency, settlement_minor, settlement_currency, approval_code, card_last4)
+from stdin
 """
 
 COPY_REJECTS = "copy clearing_rejects (file, number, field, reason) from stdin"
@@ -218,6 +219,8 @@ def _line(file_key: int, network: str, line: ClearingLine) -> tuple[object, ...]
         line.local_date,
         line.amount_minor,
         line.currency,
+        line.settlement_minor,
+        line.settlement_currency,
         line.approval_code,
         line.card_last4,
     )

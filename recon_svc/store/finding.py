@@ -23,32 +23,45 @@ select id, network, business_date, cut_off from clearing_files
 where check_after <= %(now)s and status = 'taken' order by check_after, id limit 1
 """
 
+# `offset 0` keeps a look-up one: as a join it is planned while a table is empty by walking through
+# that table for every row.
+
 # What was approved before the cut-off and that no file has. An attempt whose deadline is past the
 # cut-off may have been approved after it.
 MISSING = """
-select a.merchant_id, a.id, a.payment_intent_id, a.amount_minor, a.currency from attempts a
+select a.merchant_id, a.id, a.payment_intent_id,
+    coalesce(a.amount_approved_minor, a.amount_minor) as amount_minor, a.currency
+from attempts a
 where a.network = %(network)s and a.status = 'succeeded' and a.reversal is null
     and not a.is_hold
     and a.deadline > %(since)s and a.deadline <= %(cut_off)s
     and not exists (
         select from clearing_lines l
         where l.merchant_id = a.merchant_id and l.attempt_id = a.id and l.attempt_id is not null
-            and l.verdict <> 'duplicate_line')
+            and l.verdict <> 'duplicate_line' offset 0)
     and not exists (
         select from breaks b
-        where b.kind = 'missing_at_network' and b.subject = 'attempt:' || a.id)
+        where b.kind = 'missing_at_network' and b.subject = 'attempt:' || a.id offset 0)
 limit %(limit)s
 """
 
 CHECKED = "update clearing_files set check_after = null where id = %(id)s"
 
 OVERDUE = """
-select a.merchant_id, a.id, a.payment_intent_id, a.amount_minor, a.currency, a.network,
-    a.created from attempts a
-where a.reversal = 'overdue' and not exists (
-    select from breaks b where b.kind = 'reversal_overdue' and b.subject = 'attempt:' || a.id)
+select a.merchant_id, a.id, a.payment_intent_id,
+    coalesce(a.amount_approved_minor, a.amount_minor) as amount_minor, a.currency, a.network,
+    a.created
+from attempts a
+where {is_overdue} and not exists (
+    select from breaks b
+    where b.kind = '{kind}' and b.subject = 'attempt:' || a.id offset 0)
 limit %(limit)s
 """
+
+ADVICES = {
+    BreakKind.REVERSAL_OVERDUE: "a.reversal = 'overdue'",
+    BreakKind.CAPTURE_OVERDUE: "a.overdue_since is not null",
+}
 
 # A day on which nothing was approved needs no file.
 LATE = """
@@ -58,17 +71,18 @@ from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(
 where exists (
         select from attempts a
         where a.network = item.network and a.status = 'succeeded' and not a.is_hold
-            and a.deadline > item.since and a.deadline <= item.cut_off)
+            and a.deadline > item.since and a.deadline <= item.cut_off offset 0)
     and not exists (
         select from clearing_files f
         where f.business_date = item.business_date and f.network = item.network
-            and f.status <> 'refused')
+            and f.status <> 'refused' offset 0)
     and not exists (
         select from breaks b
         where b.kind = 'late_file'
-            and b.subject = 'file:' || item.network || ':' || item.business_date)
+            and b.subject = 'file:' || item.network || ':' || item.business_date offset 0)
 """
 
+# Of the open breaks, which are few: an index by kind would lead to all that ever were.
 END = """
 update breaks b set resolved_by = 'paymesh', resolved_at = %(now)s, resolution_reason = {reason}
 {source}
@@ -79,29 +93,37 @@ ENDINGS = (
         reason="'The network presented it in a later file.'",
         source="""
 from clearing_lines l
-where b.kind = 'missing_at_network' and b.resolved_at is null and l.merchant_id = b.merchant_id
-    and l.attempt_id = b.attempt_id and l.attempt_id is not null
+where b.kind || '' = 'missing_at_network' and b.resolved_at is null
+    and l.merchant_id = b.merchant_id and l.attempt_id = b.attempt_id and l.attempt_id is not null
     and l.verdict <> 'duplicate_line'""",
     ),
     END.format(
         reason="'The attempt became known later.'",
         source="""
 from clearing_lines l
-where b.kind = 'missing_at_us' and b.resolved_at is null and l.file = b.file
+where b.kind || '' = 'missing_at_us' and b.resolved_at is null and l.file = b.file
     and l.number = b.line and l.verdict <> 'missing_at_us'""",
     ),
     END.format(
         reason="'The network acknowledged the reversal.'",
         source="""
 from attempts a
-where b.kind = 'reversal_overdue' and b.resolved_at is null and a.merchant_id = b.merchant_id
+where b.kind || '' = 'reversal_overdue' and b.resolved_at is null and a.merchant_id = b.merchant_id
     and a.id = b.attempt_id and a.reversal = 'acknowledged'""",
+    ),
+    END.format(
+        reason="""case a.status when 'failed' then 'The network refused the capture.'
+    else 'The network acknowledged the capture.' end""",
+        source="""
+from attempts a
+where b.kind || '' = 'capture_overdue' and b.resolved_at is null and a.merchant_id = b.merchant_id
+    and a.id = b.attempt_id and a.status in ('succeeded', 'failed')""",
     ),
     END.format(
         reason="'The file came: ' || f.name",
         source="""
 from clearing_files f
-where b.kind = 'late_file' and b.resolved_at is null and f.network = b.network
+where b.kind || '' = 'late_file' and b.resolved_at is null and f.network = b.network
     and f.business_date = b.business_date and f.status <> 'refused'""",
     ),
 )
@@ -132,16 +154,15 @@ class FindingStore:
             return True
 
     async def find_overdue(self, now: datetime) -> None:
-        """Write a break for each reversal that is not acknowledged in the network's time."""
+        """Write a break for each advice that is not acknowledged in the network's time."""
         async with self._database.transaction() as connection:
             await _lock(connection)
-            limit = {"limit": BREAKS_AT_ONCE}
-            rows = (await connection.exec_driver_sql(OVERDUE, limit)).mappings().all()
-            found = [
-                _ours(BreakKind.REVERSAL_OVERDUE, row, row["network"], row["created"].date())
-                for row in rows
-            ]
-            await insert_breaks(connection, found, now)
+            for kind, is_overdue in ADVICES.items():
+                statement = OVERDUE.format(kind=kind, is_overdue=is_overdue)
+                limit = {"limit": BREAKS_AT_ONCE}
+                rows = (await connection.exec_driver_sql(statement, limit)).mappings().all()
+                found = [_ours(kind, row, row["network"], row["created"].date()) for row in rows]
+                await insert_breaks(connection, found, now)
 
     async def find_late(self, days: Mapping[str, Sequence[BusinessDay]], now: datetime) -> None:
         """Write a break for each of these days, by network, whose file is not there."""

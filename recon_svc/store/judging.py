@@ -43,7 +43,8 @@ DUE = """
     where l.look_after <= %(now)s order by l.look_after limit %(limit)s
 """
 
-# What is held is presented by its capture, which has the authorization's RRN.
+# What is held is presented by its capture, which has the authorization's RRN: the last one, since
+# the network refused those before.
 CAPTURE = """left join attempts c
             on a.is_hold and c.rrn = a.rrn and c.network = a.network and c.kind = 'capture'
 """
@@ -66,7 +67,7 @@ found as (
     left join lateral (
         select a.merchant_id, coalesce(c.id, a.id) as attempt_id from attempts a {capture}
         where a.network_trace_id = due.network_trace_id and a.network = due.network
-        order by a.created desc limit 1) by_trace on true
+        order by a.created desc, c.id desc limit 1) by_trace on true
     left join lateral (
         select l.merchant_id, l.attempt_id from clearing_lines l
         where by_trace.attempt_id is null and l.arn = due.arn and l.attempt_id is not null
@@ -77,11 +78,12 @@ found as (
         where by_trace.attempt_id is null and by_arn.attempt_id is null and a.rrn = due.rrn
             and a.network = due.network and (due.stan is null or a.stan = due.stan)
             and substr(a.transmitted_at, 1, 4) = to_char(due.local_date, 'MMDD')
-        order by a.created desc limit 1) by_rrn on true
+        order by a.created desc, c.id desc limit 1) by_rrn on true
 ),
 beside as (
     select found.*, a.payment_intent_id, a.status, a.reversal,
-        a.amount_minor as our_amount_minor, a.currency as our_currency,
+        coalesce(a.amount_approved_minor, a.amount_minor) as our_amount_minor,
+        a.accepts_part, a.currency as our_currency,
         a.status in ('recorded', 'timeout') as is_open, a.kind, a.is_hold,
         a.status = 'timeout' or a.deadline < %(expired)s as is_expired,
         row_number() over (
@@ -105,7 +107,8 @@ judged as (
         when status = 'failed' then 'presentment_without_authorization'
         when is_hold and not is_open then 'presentment_without_authorization'
         when is_open and is_expired and kind = 'authorization' and not is_hold
-            and currency = our_currency and amount_minor = our_amount_minor then 'open'
+            and currency = our_currency and (amount_minor = our_amount_minor
+                or accepts_part and amount_minor between 1 and our_amount_minor) then 'open'
         when is_open then 'waiting'
         when currency <> our_currency then 'currency_mismatch'
         when amount_minor > our_amount_minor then 'amount_over'

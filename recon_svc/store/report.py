@@ -32,20 +32,21 @@ group by f.network, t.currency
 """
 
 LINES = """
-select f.network, l.currency, l.verdict, count(*) as lines,
-    sum(l.amount_minor)::bigint as amount_minor
+select f.network, l.settlement_currency as currency, l.verdict, count(*) as lines,
+    sum(l.settlement_minor)::bigint as amount_minor
 from clearing_files f join clearing_lines l on l.file = f.id
 where f.business_date = %(business_date)s and f.status <> 'refused'
-group by f.network, l.currency, l.verdict
+group by f.network, l.settlement_currency, l.verdict
 """
 
-# A break belongs to the currency of its line, or to ours where there is no line.
+# A break belongs to the currency its line is settled in, or to ours where there is no line.
 BREAKS = """
-select network, coalesce(their_currency, our_currency, '') as currency, kind, count(*) as number,
-    count(*) filter (where resolved_at is null) as open_number,
-    coalesce(sum(our_amount_minor), 0)::bigint as ours_minor
-from breaks where business_date = %(business_date)s
-group by network, coalesce(their_currency, our_currency, ''), kind
+select b.network, coalesce(l.settlement_currency, b.our_currency, '') as currency, b.kind,
+    count(*) as number, count(*) filter (where b.resolved_at is null) as open_number,
+    coalesce(sum(b.our_amount_minor), 0)::bigint as ours_minor
+from breaks b left join clearing_lines l on l.file = b.file and l.number = b.line
+where b.business_date = %(business_date)s
+group by b.network, coalesce(l.settlement_currency, b.our_currency, ''), b.kind
 """
 
 NOTHING = Sum()

@@ -35,7 +35,7 @@ class Try:
     duration_ms: int
     http_status: int | None = None
     error: str | None = None
-    response: str | None = None
+    response: str | None = field(default=None, repr=False)
 
     @property
     def is_success(self) -> bool:

@@ -211,6 +211,19 @@ class EndpointStore:
         rows, has_more = await _paged(tx, query, events.c.id, page)
         return [bytes(row["message"]) for row in rows], has_more
 
+    async def check_delivery(self, tx: AsyncConnection, endpoint: Endpoint, id_: str) -> None:
+        """Return if the endpoint has this delivery. Raises ResourceMissing."""
+        table = deliveries.c
+        found = await tx.scalar(
+            sa.select(table.id).where(
+                table.merchant_id == endpoint.merchant_id,
+                table.id == id_,
+                table.endpoint_id == endpoint.id,
+            )
+        )
+        if found is None:
+            raise ResourceMissing("No such delivery.")
+
     async def list_deliveries(
         self,
         tx: AsyncConnection,

@@ -102,6 +102,10 @@ with item as (
 select id from settled
 """
 
+BACKLOG = """
+select count(*) as number, min(next_attempt) as next from deliveries where status = 'pending'
+"""
+
 DISABLE = """
 with gone as (
     update webhook_endpoints set status = 'disabled'
@@ -222,6 +226,12 @@ class DeliveryQueue:
         await self._database.fetch(
             DISABLE, merchant_id=claim.merchant_id, endpoint_id=claim.endpoint_id
         )
+
+    async def backlog(self, now: datetime) -> tuple[int, float]:
+        """Return how many deliveries wait, and for how many seconds the first has been due."""
+        [row] = await self._database.fetch(BACKLOG)
+        due_s = (now - row["next"]).total_seconds() if row["next"] is not None else 0.0
+        return row["number"], max(0.0, due_s)
 
     def _claimed(self, row: Any) -> Claim:
         endpoint_id = row["endpoint_id"]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from alembic import op
 
+from chassis.access import service_ddl
+
 revision = "0001"
 down_revision = None
 
@@ -26,6 +28,8 @@ create table attempts (
     ),
     reversal text check (reversal in ('pending', 'overdue', 'acknowledged')),
     amount_minor integer not null check (amount_minor between 1 and 99999999),
+    accepts_part boolean not null default false,
+    amount_approved_minor integer check (amount_approved_minor > 0),
     currency text not null check (currency ~ '^[a-z]{3}$'),
     stan text not null check (stan ~ '^[0-9]{6}$'),
     rrn text not null check (length(rrn) = 12),
@@ -39,21 +43,30 @@ create table attempts (
     resolve_after timestamptz,
     inquiries integer not null default 0 check (inquiries >= 0),
     claim_id uuid,
+    overdue_since timestamptz,
     primary key (merchant_id, id),
     check (resolve_after is null or status in ('recorded', 'timeout')),
-    check (resolve_after is null or kind = 'authorization')
+    check (resolve_after is null or kind = 'authorization'),
+    check (overdue_since is null or (kind = 'capture' and status = 'timeout')),
+    check (amount_approved_minor <= amount_minor)
 ) with (fillfactor = 70)
 """
 
 OPEN = "create index on attempts (deadline) where status in ('recorded', 'timeout')"
 OVERDUE = "create index on attempts (id) where reversal = 'overdue'"
+CAPTURE_OVERDUE = "create index on attempts (id) where overdue_since is not null"
 DUE = "create index on attempts (resolve_after) where resolve_after is not null"
 SEEN = "create index on attempts using brin (created) with (autosummarize = on)"
 BY_TRACE = "create index on attempts (network_trace_id) where network_trace_id is not null"
 BY_RRN = "create index on attempts (rrn)"
 
+GRANTS = {"attempts": "select, insert, update"}
+
 
 def upgrade() -> None:
     """Create everything."""
-    for statement in (ATTEMPTS, OPEN, OVERDUE, DUE, SEEN, BY_TRACE, BY_RRN):
+    for statement in (
+        *(ATTEMPTS, OPEN, OVERDUE, CAPTURE_OVERDUE, DUE, SEEN, BY_TRACE, BY_RRN),
+        *service_ddl("recon", GRANTS),
+    ):
         op.execute(statement)

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from alembic import op
 
+from chassis.access import grants_ddl
+from chassis.events import publication_ddl
+from chassis.heartbeat import HEARTBEATS_DDL, HEARTBEATS_GRANTS
+
 revision = "0002"
 down_revision = "0001"
 
@@ -81,6 +85,8 @@ create table clearing_lines (
     local_date date not null,
     amount_minor bigint not null check (amount_minor >= 0),
     currency text not null check (currency ~ '^[a-z]{3}$'),
+    settlement_minor bigint not null check (settlement_minor >= 0),
+    settlement_currency text not null check (settlement_currency ~ '^[a-z]{3}$'),
     approval_code text not null,
     card_last4 text,
     merchant_id text collate "C",
@@ -111,7 +117,7 @@ create table breaks (
     kind text not null check (kind in (
         'missing_at_network', 'missing_at_us', 'amount_over', 'amount_under', 'currency_mismatch',
         'duplicate_line', 'presentment_without_authorization', 'presentment_after_reversal',
-        'reversal_overdue', 'late_file'
+        'reversal_overdue', 'late_file', 'capture_overdue'
     )),
     subject text collate "C" not null,
     network text not null,
@@ -139,10 +145,20 @@ create table breaks (
 """
 BREAKS_BY_AGE = "create index on breaks (created, id)"
 BREAKS_BY_DATE = "create index on breaks (business_date, network)"
-OPEN_BREAKS = "create index on breaks (kind) where resolved_at is null"
+BREAKS_BY_OWNER = "create index on breaks (owner, created, id) where owner is not null"
+OPEN_BREAKS = "create index on breaks (created, id) where resolved_at is null"
 
-ATTEMPTS_OVERDUE = "create index on attempts (id) where reversal = 'overdue'"
 ATTEMPTS_TO_PRESENT = "create index on attempts (network, deadline) where status = 'succeeded'"
+
+GRANTS = {
+    "clearing_files": "select, insert, update",
+    "clearing_totals": "select, insert",
+    "clearing_rejects": "insert",
+    "clearing_lines": "select, insert, update",
+    "breaks": "select, insert, update",
+    "sequence clearing_files_id_seq": "usage",
+    **HEARTBEATS_GRANTS,
+}
 
 
 def upgrade() -> None:
@@ -150,7 +166,10 @@ def upgrade() -> None:
     for statement in (
         *(FILES, FILE_ONCE, BY_DATE, TO_JUDGE, TO_CHECK, TOTALS, REJECTS),
         *(LINES, LINE_BY_ARN, PRESENTED_ONCE, TO_LOOK_AT),
-        *(BREAKS, BREAKS_BY_AGE, BREAKS_BY_DATE, OPEN_BREAKS),
-        *(ATTEMPTS_OVERDUE, ATTEMPTS_TO_PRESENT),
+        *(BREAKS, BREAKS_BY_AGE, BREAKS_BY_DATE, BREAKS_BY_OWNER, OPEN_BREAKS),
+        ATTEMPTS_TO_PRESENT,
+        *HEARTBEATS_DDL,
+        *grants_ddl("recon", GRANTS),
+        *publication_ddl("paymesh_recon", ["breaks", "clearing_files", "heartbeats"]),
     ):
         op.execute(statement)

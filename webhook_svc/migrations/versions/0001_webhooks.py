@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from alembic import op
 
+from chassis.access import service_ddl
+from chassis.events import publication_ddl
+from chassis.heartbeat import HEARTBEATS_DDL, HEARTBEATS_GRANTS
+
 revision = "0001"
 down_revision = None
 
@@ -97,6 +101,16 @@ create table idempotency_keys (
 )
 """
 
+GRANTS = {
+    "webhook_endpoints": "select, insert, update, delete",
+    "webhook_secrets": "select, insert, update",
+    "events": "select, insert",
+    "deliveries": "select, insert, update",
+    "delivery_attempts": "select, insert",
+    "idempotency_keys": "select, insert, update",
+    **HEARTBEATS_GRANTS,
+}
+
 
 def upgrade() -> None:
     """Create everything."""
@@ -108,5 +122,8 @@ def upgrade() -> None:
         DUE,
         TRIES,
         IDEMPOTENCY_KEYS,
+        *HEARTBEATS_DDL,
+        *service_ddl("webhook", GRANTS),
+        *publication_ddl("paymesh_webhook", ["webhook_endpoints", "heartbeats"]),
     ):
         op.execute(statement)
