@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
+from uuid import UUID
 
 from chassis import spans
 from chassis.clock import Clock
@@ -13,15 +14,22 @@ from chassis.errors import (
     DomainError,
     public_error,
 )
-from chassis.identity import TokenMinter
+from chassis.identity import BROWSERS, SERVERS, TokenMinter
 from chassis.telemetry import request_id_var
-from edge.authz.domain import SignatureInvalid, is_signed_with, signed_parts
-from edge.authz.keys import KeyCache
-from edge.authz.routes import check_request
-from edge.authz.store import AuthzStore
+from edge.authz.domain.key import ApiKey
+from edge.authz.domain.signature import (
+    SignatureInvalid,
+    is_signed_with,
+    publishable_key,
+    signed_parts,
+)
+from edge.authz.keys import KeyCache, LastUses
+from edge.authz.routes import find_route, is_for_browsers
+from edge.authz.store.checks import CheckStore
 
 LOG = logging.getLogger(__name__)
 NO_SECRET = b"sk_of_no_key"  # checked for an unknown key, so that it takes as long as a known one
+CLIENT_ADDRESS = b"x-client-address"  # Envoy's word; a client's own header of this name is dropped
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -31,10 +39,16 @@ class AuthzApp:
     """Lets a request pass with a fresh token, or refuses it with the one error body."""
 
     def __init__(
-        self, store: AuthzStore, keys: KeyCache, minter: TokenMinter, clock: Clock
+        self,
+        store: CheckStore,
+        keys: KeyCache,
+        last_uses: LastUses,
+        minter: TokenMinter,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._keys = keys
+        self._last_uses = last_uses
         self._minter = minter
         self._clock = clock
 
@@ -52,35 +66,60 @@ class AuthzApp:
         with spans.server_span("edge.authz/Check", traceparent and traceparent.decode("latin-1")):
             try:
                 content = await _content(receive)
-                passed = await self._check(scope, headers, content, request_id)
+                passed = await self._check(scope, headers, content)
             except DomainError as refused:
-                await _refuse(send, refused, request_id)
+                await refuse(send, refused, request_id)
                 return
         await send({"type": "http.response.start", "status": 200, "headers": passed})
         await send({"type": "http.response.body", "body": b""})
 
     async def _check(
-        self, scope: dict[str, Any], headers: dict[bytes, bytes], content: bytes, request_id: str
+        self, scope: dict[str, Any], headers: dict[bytes, bytes], content: bytes
     ) -> list[tuple[bytes, bytes]]:
         """Return the headers that go to the service. Raises a DomainError."""
-        now = self._clock.now()
-        signed = signed_parts(headers, now)
-        path: bytes = scope["raw_path"]
-        query: bytes = scope["query_string"]
-        target = path + b"?" + query if query else path
-        found = await self._keys.find(signed.publishable_key)
-        secret = found.secret if found is not None else NO_SECRET
-        is_genuine = is_signed_with(secret, signed, scope["method"], target, content)
-        if found is None or not is_genuine or not found.api_key.is_in_force(now):
-            raise SignatureInvalid
-        key = found.api_key
-        await self._store.nonces.submit((key.id, signed.nonce))
-        check_request(scope["method"], path.decode("latin-1"), query.decode("latin-1"), content)
-        token = self._minter.mint(key.merchant_id, key.mode, request_id)
+        method, path = scope["method"], scope["raw_path"].decode("latin-1")
+        query: str = scope["query_string"].decode("latin-1")
+        nonce = None
+        if is_for_browsers(path):
+            key = await self._named_key(headers)
+            audience, limited_by = BROWSERS, str(key.id)
+        else:
+            target = f"{path}?{query}" if query else path
+            key, nonce = await self._signing_key(method, target, headers, content)
+            key.check_address(headers.get(CLIENT_ADDRESS, b"").decode("latin-1"))
+            audience, limited_by = SERVERS, str(key.merchant_id)
+        route = find_route(method, path)
+        key.check_right(route.resource, route.access)
+        if nonce is not None:
+            await self._store.nonces.submit((key.id, nonce))
+        self._last_uses.note(key.id, self._clock.now())
+        route.check(query, content)
+        token = self._minter.mint(key.merchant_id, key.mode, audience)
         return [
             (b"authorization", f"Bearer {token}".encode()),
             (b"x-merchant-id", key.merchant_id.encode()),
+            (b"x-rate-limit-key", limited_by.encode()),
         ]
+
+    async def _named_key(self, headers: dict[bytes, bytes]) -> ApiKey:
+        """Return the key that a browser calls with; there is nothing secret about it."""
+        found = await self._keys.find(publishable_key(headers))
+        if found is None or not found.api_key.is_in_force(self._clock.now()):
+            raise SignatureInvalid
+        return found.api_key
+
+    async def _signing_key(
+        self, method: str, target: str, headers: dict[bytes, bytes], content: bytes
+    ) -> tuple[ApiKey, UUID]:
+        """Return the key that signed this request, and its nonce. Raises a DomainError."""
+        now = self._clock.now()
+        signed = signed_parts(headers, now)
+        found = await self._keys.find(signed.publishable_key)
+        secret = found.secret if found is not None else NO_SECRET
+        is_genuine = is_signed_with(secret, signed, method, target.encode("latin-1"), content)
+        if found is None or not is_genuine or not found.api_key.is_in_force(now):
+            raise SignatureInvalid
+        return found.api_key, signed.nonce
 
 
 async def _content(receive: Receive) -> bytes:
@@ -93,7 +132,8 @@ async def _content(receive: Receive) -> bytes:
             return b"".join(parts)
 
 
-async def _refuse(send: Send, error: DomainError, request_id: str) -> None:
+async def refuse(send: Send, error: DomainError, request_id: str) -> None:
+    """Answer a check with the one error body."""
     LOG.info("refused", extra={"reason": error.reason, "param": error.param})
     spans.mark_failed(error.reason)
     body = public_error(error, request_id)

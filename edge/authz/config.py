@@ -15,6 +15,4 @@ class AuthzSettings(ServiceSettings):
     master_key_file: Path
     """32 secret bytes in base64: API secrets and bank accounts are encrypted with it."""
     jwt_key_file: Path
-    """The Ed25519 key that signs callers' tokens, PEM."""
-    jwt_key_id: str
-    """Its `kid` in the key set that the services read."""
+    """The Ed25519 key that signs callers' tokens, PEM; its `kid` is its thumbprint (RFC 7638)."""

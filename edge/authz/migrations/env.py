@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from chassis.database import run_migrations
+from chassis.migrate import run_migrations
 
 run_migrations()

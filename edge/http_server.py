@@ -1,33 +1,31 @@
-"""Runs the checks' application on uvicorn, beside the gRPC server of the same process."""
+"""Runs an application of the edge on uvicorn, for Envoy alone, beside its process's gRPC server."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-import ssl
 from collections.abc import Iterator
-from typing import cast
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from chassis.errors import ServiceUnavailable
+from chassis.certificates import keep_fresh, server_context
+from chassis.config import MeshSettings
 from chassis.identity import SPIFFE_PREFIX
-from edge.authz.app import AuthzApp
-from edge.authz.config import AuthzSettings
-from edge.authz.store import AuthzStore
 
 LOG = logging.getLogger(__name__)
-PRUNE_EVERY_S = 30.0
 EDGE_NAME = ("URI", SPIFFE_PREFIX + "edge")
 
 
 class HttpServer:
-    """Serves the checks with mutual TLS, and forgets old nonces meanwhile."""
+    """Serves an ASGI application with mutual TLS. listen: "host:port"."""
 
-    def __init__(self, settings: AuthzSettings, app: AuthzApp, store: AuthzStore) -> None:
-        host, _, port = settings.http_listen.rpartition(":")
+    def __init__(self, settings: MeshSettings, listen: str, app: Any) -> None:
+        host, _, port = listen.rpartition(":")
+        self._files = settings.certificate_files
+        self._context = server_context(self._files)
         self._server = _Server(
             uvicorn.Config(
                 app,
@@ -44,39 +42,28 @@ class HttpServer:
                 date_header=False,
                 proxy_headers=False,
                 timeout_keep_alive=120,  # longer than Envoy keeps an idle connection
-                ssl_certfile=str(settings.tls_certificate),
-                ssl_keyfile=str(settings.tls_key),
-                ssl_ca_certs=str(settings.tls_ca),
-                ssl_cert_reqs=ssl.CERT_REQUIRED,
+                ssl_context_factory=lambda *_: self._context,
             )
         )
-        self._store = store
-        self._tasks: list[asyncio.Task[None]] = []
+        self._task: asyncio.Task[None] | None = None
+        self._renewing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Listen."""
-        self._tasks = [
-            asyncio.create_task(self._server.serve(), name="authz http"),
-            asyncio.create_task(self._prune(), name="prune nonces"),
-        ]
+        self._renewing = keep_fresh(self._context, self._files)
+        self._task = asyncio.create_task(self._server.serve(), name="http")
         while not self._server.started:
-            if self._tasks[0].done():
-                await self._tasks[0]
+            if self._task.done():
+                await self._task
             await asyncio.sleep(0.01)
 
     async def stop(self) -> None:
         """Answer what was asked, then close."""
         self._server.should_exit = True
-        self._tasks[1].cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _prune(self) -> None:
-        while True:
-            await asyncio.sleep(PRUNE_EVERY_S)
-            try:
-                await self._store.prune_nonces()
-            except ServiceUnavailable:
-                LOG.warning("nonces were not pruned")
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._renewing is not None:
+            self._renewing.cancel()
 
 
 class _EdgeOnlyProtocol(HttpToolsProtocol):

@@ -1,0 +1,1 @@
+"""Merchants, API keys and what a signed request must look like. No I/O."""

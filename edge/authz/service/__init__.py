@@ -1,0 +1,1 @@
+"""gRPC in, for the platform team's tools."""

@@ -1,0 +1,1 @@
+"""The edge tables, whose only owner this is: merchants, their keys, what each request needs."""

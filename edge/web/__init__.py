@@ -1,0 +1,1 @@
+"""What browsers load: paymesh.js and the card frame. `src/` is built into `dist/`."""
