@@ -1,0 +1,1 @@
+"""The manifests of the platform team, and what renders and checks them."""
