@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-import grpc
-import typer
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from paymesh.recon.v1 import reconciliation_service_pb2 as recon_pb2
 from paymesh.recon.v1 import reconciliation_service_pb2_grpc as recon_grpc
 
-from sandbox.operator_access import operator_channel
+from sandbox.operator_access import operator_stub
 from sandbox.state import StateDir
 
 PAGE = 1000
@@ -30,20 +27,14 @@ async def import_files(state: StateDir, status: dict[str, Any]) -> list[dict[str
 
 
 async def list_breaks(
-    state: StateDir, status: dict[str, Any], *, with_resolved: bool
+    state: StateDir, status: dict[str, Any], asked: recon_pb2.ListBreaksRequest
 ) -> list[dict[str, Any]]:
-    """Return every break, oldest first."""
+    """Return every break that is asked for, oldest first, whatever the page of `asked`."""
     found: list[dict[str, Any]] = []
     async with _service(state, status) as stub:
         while True:
-            page = await stub.ListBreaks(
-                recon_pb2.ListBreaksRequest(
-                    include_resolved=with_resolved,
-                    limit=PAGE,
-                    starting_after=found[-1]["id"] if found else "",
-                ),
-                timeout=TIMEOUT_S,
-            )
+            asked.limit, asked.starting_after = PAGE, found[-1]["id"] if found else ""
+            page = await stub.ListBreaks(asked, timeout=TIMEOUT_S)
             found += [_shown(one) for one in page.breaks]
             if not page.has_more:
                 return found
@@ -76,14 +67,8 @@ async def daily_report(
         return _shown(await stub.GetDailyReport(request, timeout=TIMEOUT_S))
 
 
-@asynccontextmanager
-async def _service(state: StateDir, status: dict[str, Any]) -> AsyncIterator[Any]:
-    async with operator_channel(state.tls, status["recon"]) as channel:
-        try:
-            yield recon_grpc.ReconciliationServiceStub(channel)
-        except grpc.aio.AioRpcError as refused:
-            typer.echo(refused.details(), err=True)
-            raise typer.Exit(1) from None
+def _service(state: StateDir, status: dict[str, Any]) -> AbstractAsyncContextManager[Any]:
+    return operator_stub(state.tls, status["recon"], recon_grpc.ReconciliationServiceStub)
 
 
 def _shown(message: Message) -> dict[str, Any]:

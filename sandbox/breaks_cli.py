@@ -4,41 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+from paymesh.recon.v1 import reconciliation_service_pb2 as recon_pb2
 from rich.table import Table
 
 from chassis.money import CURRENCIES
-from sandbox import breaks, control
-from sandbox.state import StateDir, default_state_dir
+from sandbox import breaks
+from sandbox.command import JsonOption, StateOption, console, running
 
 breaks_app = typer.Typer(help="Differences between our books and the card networks' files.")
 
-console = Console()
-errors = Console(stderr=True)
-
-StateOption = Annotated[
-    Path | None, typer.Option("--state-dir", help="The folder that holds everything of a sandbox.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
 
 @breaks_app.callback(invoke_without_command=True)
-def list_breaks(
+def list_breaks(  # noqa: PLR0913 one for each option of the command
     context: typer.Context,
     state_dir: StateOption = None,
     *,
     include_resolved: Annotated[bool, typer.Option("--all", help="Resolved ones too.")] = False,
+    status: Annotated[str, typer.Option(help="Only these: open or resolved.")] = "",
+    kind: Annotated[str, typer.Option(help="Only of this kind, e.g. amount_over.")] = "",
+    network: Annotated[str, typer.Option(help="Only of this card network.")] = "",
+    owner: Annotated[str, typer.Option(help="Only those given to this person.")] = "",
+    date_from: Annotated[str, typer.Option("--from", help="Only of this business date on.")] = "",
+    date_to: Annotated[str, typer.Option("--to", help="Only up to this business date.")] = "",
     as_json: JsonOption = False,
 ) -> None:
     """List the open breaks, oldest first."""
     if context.invoked_subcommand is not None:
         return
-    state, status = _running(state_dir)
-    found = asyncio.run(breaks.list_breaks(state, status, with_resolved=include_resolved))
+    asked = recon_pb2.ListBreaksRequest(
+        kind=_value("--kind", recon_pb2.BreakKindEnum.BreakKind, kind),
+        network=network,
+        include_resolved=include_resolved,
+        status=_value("--status", recon_pb2.BreakStatusEnum.BreakStatus, status),
+        owner=owner,
+        business_date_from=date_from,
+        business_date_to=date_to,
+    )
+    found = asyncio.run(breaks.list_breaks(*running(state_dir), asked))
     if as_json:
         typer.echo(json.dumps(found))
         return
@@ -61,7 +67,7 @@ def list_breaks(
 @breaks_app.command("import")
 def import_files(state_dir: StateOption = None, *, as_json: JsonOption = False) -> None:
     """Take the new clearing files now, not in a few seconds."""
-    state, status = _running(state_dir)
+    state, status = running(state_dir)
     files = asyncio.run(breaks.import_files(state, status))
     if as_json:
         typer.echo(json.dumps(files))
@@ -80,7 +86,7 @@ def assign(
     break_id: str, owner: Annotated[str, typer.Option("--to")], state_dir: StateOption = None
 ) -> None:
     """Give a break to a person."""
-    state, status = _running(state_dir)
+    state, status = running(state_dir)
     changed = asyncio.run(breaks.assign_break(state, status, break_id, owner))
     console.print(f"{changed['id']} is {changed['owner']}'s")
 
@@ -93,7 +99,7 @@ def resolve(
     state_dir: StateOption = None,
 ) -> None:
     """Close a break. The payment itself is not changed by this."""
-    state, status = _running(state_dir)
+    state, status = running(state_dir)
     changed = asyncio.run(breaks.resolve_break(state, status, break_id, by, reason))
     console.print(f"{changed['id']} is resolved")
 
@@ -105,7 +111,7 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Say what the clearing files of a business date come to, to the cent."""
-    state, status = _running(state_dir)
+    state, status = running(state_dir)
     found = asyncio.run(breaks.daily_report(state, status, date))
     if as_json:
         typer.echo(json.dumps(found))
@@ -134,13 +140,13 @@ def report(
     console.print(sums)
 
 
-def _running(path: Path | None) -> tuple[StateDir, dict[str, Any]]:
-    state = StateDir((path or default_state_dir()).resolve())
-    try:
-        return state, control.running(state)
-    except control.NotRunning as absent:
-        errors.print(str(absent))
-        raise typer.Exit(1) from None
+def _value(option: str, names: EnumTypeWrapper, name: str) -> Any:
+    """Return the number of an enum's name; 0 for none. Raises typer.BadParameter."""
+    if name in names.keys()[1:]:
+        return names.Value(name)
+    if name:
+        raise typer.BadParameter(f"is one of {', '.join(names.keys()[1:])}", param_hint=option)
+    return 0
 
 
 def _side(side: dict[str, Any] | None) -> str:

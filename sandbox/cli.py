@@ -8,44 +8,58 @@ import shlex
 import signal
 import urllib.request
 import uuid
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from sandbox import control
+from sandbox.audit_cli import audit_app
+from sandbox.backup_cli import backup, restore
 from sandbox.breaks_cli import breaks_app, report
+from sandbox.capture_cli import capture_app
 from sandbox.client import Keys, MerchantClient, signed_headers, test_card
+from sandbox.command import JsonOption, StateOption, console, errors, running, state_of
 from sandbox.demo import APPROVED, Story, StoryFailed
-from sandbox.merchants import create_merchant, revoke_key
-from sandbox.state import StateDir, default_state_dir
+from sandbox.keys_cli import keys_app
+from sandbox.merchants import create_merchant
+from sandbox.merchants_cli import merchants_app
+from sandbox.platform.authority import LIFETIME
+from sandbox.retention_cli import retention_app
+from sandbox.shop.server import Shop, keep_open
+from sandbox.state import StateDir
+from sandbox.top_cli import top
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
-merchant_app = typer.Typer(no_args_is_help=True, help="Take merchants on, revoke their keys.")
 networks_app = typer.Typer(
     no_args_is_help=True, help="Look at the simulated card networks, let them clear."
 )
-app.add_typer(merchant_app, name="merchant")
+app.add_typer(merchants_app, name="merchants")
 app.add_typer(networks_app, name="networks")
 app.add_typer(breaks_app, name="breaks")
+app.add_typer(keys_app, name="keys")
+app.add_typer(audit_app, name="audit")
+app.add_typer(retention_app, name="retention")
+app.add_typer(capture_app, name="capture")
 app.command("report")(report)
-
-console = Console()
-errors = Console(stderr=True)
-
-StateOption = Annotated[
-    Path | None, typer.Option("--state-dir", help="The folder that holds everything of a sandbox.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+app.command("top")(top)
+app.command("backup")(backup)
+app.command("restore")(restore)
 
 
 @app.command()
-def up(state_dir: StateOption = None) -> None:
+def up(
+    state_dir: StateOption = None,
+    *,
+    certificate_lifetime: Annotated[
+        int, typer.Option(help="Seconds; certificates are renewed at half of it.")
+    ] = int(LIFETIME.total_seconds()),
+) -> None:
     """Start PostgreSQL, Kafka, Connect, Envoy, both card networks and every service."""
     state = _state(state_dir)
-    status = _up(state)
+    status = _up(state, timedelta(seconds=certificate_lifetime))
     keys = _merchant(state, status)
     table = Table.grid(padding=(0, 2))
     for name, value in (
@@ -70,7 +84,7 @@ def down(state_dir: StateOption = None) -> None:
 @app.command()
 def status(state_dir: StateOption = None, *, as_json: JsonOption = False) -> None:
     """Say what runs where, and how it is."""
-    found = _running(_state(state_dir))
+    _, found = running(state_dir)
     if as_json:
         typer.echo(json.dumps(found))
         return
@@ -78,6 +92,14 @@ def status(state_dir: StateOption = None, *, as_json: JsonOption = False) -> Non
     for row in found["processes"]:
         table.add_row(row["name"], str(row["pid"]), row["health"], str(row["restarts"]))
     console.print(table)
+
+
+@app.command("renew-certificates")
+def renew_certificates(state_dir: StateOption = None) -> None:
+    """Renew every certificate now, as happens by itself at half their life."""
+    state, _ = running(state_dir)
+    control.renew_certificates(state)
+    console.print("renewed")
 
 
 @app.command()
@@ -107,9 +129,26 @@ def pay(
     card: Annotated[str, typer.Option(help="A test card.")] = APPROVED,
 ) -> None:
     """Create a payment and charge a test card."""
-    state = _state(state_dir)
-    found = _running(state)
+    state, found = running(state_dir)
     asyncio.run(_pay(found, _merchant(state, found), amount, currency, card))
+
+
+@app.command()
+def shop(
+    state_dir: StateOption = None,
+    *,
+    port: Annotated[int, typer.Option(help="Where to open it, on localhost.")] = 8000,
+) -> None:
+    """Open a demo shop that takes cards in the browser; Ctrl-C closes it."""
+    state, found = running(state_dir)
+    console.print(f"http://localhost:{port}, with paymesh at {found['edge_url']}; a browser must")
+    console.print(f"trust its certificate first: open {found['edge_url']}/healthz once.")
+    asyncio.run(_keep_shop(found, _merchant(state, found), port))
+
+
+async def _keep_shop(found: dict[str, Any], keys: Keys, port: int) -> None:
+    async with MerchantClient(found["edge_url"], Path(found["ca_file"]), keys) as client:
+        await keep_open(Shop(client, found["edge_url"], keys.publishable_key), port)
 
 
 @app.command()
@@ -121,8 +160,7 @@ def sign(
     data: Annotated[str, typer.Option(help="The body.")] = "",
 ) -> None:
     """Print a signed curl command, good for five minutes and one use."""
-    state = _state(state_dir)
-    found = _running(state)
+    state, found = running(state_dir)
     keys = _merchant(state, found)
     headers = signed_headers(keys, method.upper(), path, data.encode())
     if method.upper() == "POST":
@@ -155,41 +193,10 @@ def logs(
         control.follow(files)
 
 
-@merchant_app.command("create")
-def merchant_create(
-    name: Annotated[str, typer.Option()],
-    mode: Annotated[Literal["test", "live"], typer.Option()] = "test",
-    state_dir: StateOption = None,
-    *,
-    as_json: JsonOption = False,
-) -> None:
-    """Take a merchant on and print its keys; the secret key is shown this once."""
-    state = _state(state_dir)
-    keys = asyncio.run(create_merchant(state, _running(state), name, mode))
-    made = {
-        "merchantId": keys.merchant_id,
-        "publishableKey": keys.publishable_key,
-        "secretKey": keys.secret_key,
-    }
-    if as_json:
-        typer.echo(json.dumps(made))
-    else:
-        for label, value in made.items():
-            console.print(f"{label}: {value}", soft_wrap=True)
-
-
-@merchant_app.command("revoke")
-def merchant_revoke(key_id: str, state_dir: StateOption = None) -> None:
-    """Revoke an API key."""
-    state = _state(state_dir)
-    asyncio.run(revoke_key(state, _running(state), key_id))
-    console.print("revoked")
-
-
 @networks_app.command("ledger")
 def networks_ledger(state_dir: StateOption = None, *, as_json: JsonOption = False) -> None:
     """Print the simulated issuers' own books."""
-    found = _running(_state(state_dir))
+    _, found = running(state_dir)
     books = {name: _rows(network["admin"]) for name, network in found["networks"].items()}
     if as_json:
         typer.echo(json.dumps(books))
@@ -206,7 +213,7 @@ def networks_ledger(state_dir: StateOption = None, *, as_json: JsonOption = Fals
 @networks_app.command("clear")
 def networks_clear(state_dir: StateOption = None, *, as_json: JsonOption = False) -> None:
     """Let both networks write a clearing file of what they did not present before."""
-    found = _running(_state(state_dir))
+    _, found = running(state_dir)
     files = {name: _clear(network["admin"]) for name, network in found["networks"].items()}
     if as_json:
         typer.echo(json.dumps(files))
@@ -232,26 +239,18 @@ def _rows(admin: str) -> list[dict[str, Any]]:
 
 
 def _state(path: Path | None) -> StateDir:
-    state = StateDir((path or default_state_dir()).resolve())
+    state = state_of(path)
     state.path.mkdir(parents=True, exist_ok=True)
     return state
 
 
-def _running(state: StateDir) -> dict[str, Any]:
-    try:
-        return control.running(state)
-    except control.NotRunning as absent:
-        errors.print(str(absent))
-        raise typer.Exit(1) from None
-
-
-def _up(state: StateDir) -> dict[str, Any]:
+def _up(state: StateDir, certificate_lifetime: timedelta = LIFETIME) -> dict[str, Any]:
     # Ctrl-C must work also where a shell started us in the background and ignores it.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:
         with console.status("starting") as display:
-            return control.up(state, display.update)
+            return control.up(state, display.update, certificate_lifetime=certificate_lifetime)
     except control.SandboxFailed as failed:
         errors.print(f"[red]the sandbox did not start:[/] {failed}")
         raise typer.Exit(1) from None

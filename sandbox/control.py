@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from sandbox.platform.authority import LIFETIME
 from sandbox.state import ROOT, StateDir
 
 POLL_S = 0.1
@@ -45,7 +47,11 @@ def is_running(state: StateDir) -> bool:
 
 
 def up(
-    state: StateDir, progress: Callable[[str], None], *, has_proxies: bool = False
+    state: StateDir,
+    progress: Callable[[str], None],
+    *,
+    has_proxies: bool = False,
+    certificate_lifetime: timedelta = LIFETIME,
 ) -> dict[str, Any]:
     """Start the supervisor and wait until everything is up. Raises SandboxFailed.
 
@@ -65,6 +71,7 @@ def up(
             [
                 *(sys.executable, "-m", "sandbox.supervisor", str(state.path)),
                 *(["--fault-proxies"] if has_proxies else []),
+                *("--certificate-lifetime-s", str(certificate_lifetime.total_seconds())),
             ],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -112,6 +119,16 @@ def down(state: StateDir) -> bool:
         supervisor.kill()  # its children go with it
         supervisor.wait(DOWN_S)
     return True
+
+
+def renew_certificates(state: StateDir) -> None:
+    """Let the sandbox renew its certificates, and wait until all know. Raises NotRunning."""
+    before = running(state)
+    supervisor = _supervisor(before)
+    if supervisor is not None:
+        supervisor.send_signal(signal.SIGUSR1)
+    while running(state)["renewals"] == before["renewals"]:
+        time.sleep(POLL_S)
 
 
 def _supervisor(status: dict[str, Any]) -> psutil.Process | None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -28,18 +29,50 @@ class Spec:
     """What to run.
 
     is_healthy: asked until it says yes, then now and then. user: a numeric user id to drop to.
-    stop_signal: asks the process to end. stop_s: how long it may take.
+    stop_signal: asks the process to end. stop_s: how long it may take. metrics: the URL at which
+    Prometheus would read it.
     """
 
     name: str
     command: Sequence[str]
     is_healthy: Check
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     folder: Path | None = None
     user: int | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     stop_s: float = 10.0
     metrics: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What to run once, to its end."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(repr=False)
+    folder: Path
+
+
+class StepFailed(Exception):
+    """A step that did not end well; its log says why."""
+
+
+async def run_step(step: Step, log: Path) -> None:
+    """Run it. Raises StepFailed."""
+    with log.open("ab") as output:
+        child = await asyncio.create_subprocess_exec(
+            *step.command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **step.environment},
+            cwd=step.folder,
+            start_new_session=True,
+            preexec_fn=_bind,
+        )
+        if await child.wait() != 0:
+            raise StepFailed(f"{step.name} ended with {child.returncode}: see {log}")
 
 
 class Process:
@@ -65,9 +98,22 @@ class Process:
         """Wait until it is healthy for the first time."""
         await self._healthy.wait()
 
+    async def restart(self) -> None:
+        """End it, and return when the one that is started in its place is healthy."""
+        await self._end()
+        self._healthy.clear()
+        await self._healthy.wait()
+
     async def stop(self) -> None:
         """Ask it to end, and end it if it does not."""
         self._stopping = True
+        await self._end()
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        self._set(None, "stopped")
+
+    async def _end(self) -> None:
         child = self._child
         if child is not None and child.returncode is None:
             child.send_signal(signal.SIGCONT)
@@ -77,10 +123,6 @@ class Process:
             except TimeoutError:
                 child.kill()
                 await child.wait()
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
-        self._set(None, "stopped")
 
     async def _keep(self) -> None:
         backoff_s = 0.2
@@ -111,7 +153,7 @@ class Process:
             env={**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0", **spec.environment},
             cwd=spec.folder,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=_bind,
             user=spec.user,
             group=spec.user,
             extra_groups=None if spec.user is None else [],
@@ -137,9 +179,13 @@ class Process:
             self._changed()
 
 
-def _die_with_parent() -> None:
-    """Runs in the child: it gets SIGKILL when the supervisor is gone, whatever ended it."""
+def _bind() -> None:
+    """Runs in the child: it gets SIGKILL when the supervisor is gone, whatever ended it.
+
+    And it leaves no core file, whatever program it is.
+    """
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def end_leftovers(pids: Sequence[tuple[int, float]]) -> None:

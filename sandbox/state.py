@@ -1,7 +1,8 @@
-"""Where a sandbox keeps everything it writes: one folder, with its ports and passwords."""
+"""Where a sandbox keeps everything it writes: one folder, with its ports and keys."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -19,13 +20,16 @@ PORTS = (
     "kafka",
     "kafka_controller",
     "connect",
+    "connect_metrics",
     "edge",
     "edge_admin",
+    "edge_metrics",
     "authz_http",
+    "web_http",
     "collector",
     *(
         f"{name}{kind}"
-        for name in ("authz", "intent", "txn", "recon", "webhook")
+        for name in ("authz", "web", "intent", "txn", "recon", "webhook", "audit")
         for kind in ("", "_metrics")
     ),
     *(
@@ -34,7 +38,17 @@ PORTS = (
         for kind in ("", "_admin", "_proxy", "_proxy_admin")
     ),
 )
-ROLES = ("postgres", "edge", "intent", "txn", "recon", "webhook", "debezium")
+FORMAT = 3  # grows with what a folder holds, where no migration tells of it
+DATABASES = {  # service, which is its role and the CN of its certificate → database
+    "authz": "edge",
+    "intent": "intent",
+    "txn": "txn",
+    "recon": "recon",
+    "webhook": "webhook",
+}
+KEY_STORES = ("cards", "audit")  # of txn_svc and of audit_svc, neither of whom sees the other's
+PURGERS = {"intent_retention": "intent", "txn_retention": "txn"}  # role → service
+OWNERS = tuple(f"{service}_owner" for service in DATABASES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +73,33 @@ class StateDir:
         return self.path / "tls"
 
     @property
+    def networks(self) -> Path:
+        """The simulated card networks' books."""
+        return self.path / "networks"
+
+    def network_tls(self, name: str) -> Path:
+        """Certificates and keys of the links to a card network."""
+        return self.networks / f"{name}-tls"
+
+    @property
     def clearing_inbox(self) -> Path:
         """Where the card networks leave their clearing files."""
         return self.path / "clearing" / "inbox"
+
+    @property
+    def archive(self) -> Path:
+        """The archive of the audit trail."""
+        return self.path / "archive"
+
+    @property
+    def postgres(self) -> Path:
+        """PostgreSQL's data, and its backups."""
+        return self.path / "postgres"
+
+    @property
+    def postgres_programs(self) -> Path:
+        """PostgreSQL's programs."""
+        return self.path / "postgres-programs"
 
     def status(self) -> dict[str, Any] | None:
         """Return what the supervisor last wrote, or None before it wrote anything."""
@@ -91,27 +129,35 @@ class StateDir:
         return ports
 
     def is_of_this_version(self) -> bool:
-        """Return whether the data here are of this version of the tables; a new folder becomes so.
+        """Return whether the data are of this version of tables and users; a new folder becomes so.
 
         Nothing has shipped, so a migration may change, and data of another version are of no use.
         """
         file = self.path / "version"
-        if not (self.path / "postgres").exists():
+        if not self.postgres.exists():
             file.write_text(_version())
         return file.exists() and file.read_text() == _version()
 
-    def passwords(self) -> dict[str, str]:
-        """Return the database passwords by role, made once."""
-        file = self.path / "passwords.json"
-        if not file.exists():
-            file.touch(mode=0o600)
-            file.write_text(json.dumps({role: secrets.token_hex(16) for role in ROLES}))
-        passwords: dict[str, str] = json.loads(file.read_text())
-        return passwords
+    def key_store(self, name: str) -> dict[str, str]:
+        """Return the variables that name a key store; its master key is made once.
+
+        name: one of KEY_STORES. See chassis/keystore/config.py.
+        """
+        folder = self.path / "keys"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        master = folder / f"{name}-master.key"
+        if not master.exists():
+            master.touch(mode=0o600)
+            master.write_text(base64.b64encode(secrets.token_bytes(32)).decode())
+        return {
+            "PAYMESH_KEYS_STORE": "file",
+            "PAYMESH_KEYS_FILE": str(folder / name),
+            "PAYMESH_KEYS_MASTER_FILE": str(master),
+        }
 
 
 def _version() -> str:
-    digest = hashlib.sha256(repr(ROLES).encode())
+    digest = hashlib.sha256(repr((FORMAT, DATABASES)).encode())
     for migration in sorted(ROOT.glob("**/migrations/versions/*.py")):
         if ".venv" not in migration.parts:
             digest.update(migration.read_bytes())

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import fcntl
 import logging
 import os
+import resource
 import signal
 import sys
+from collections.abc import Coroutine
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
-from sandbox.process import Process, Spec, created_at, end_leftovers
-from sandbox.state import StateDir
-from sandbox.topology import DATABASES, NETWORKS, SERVICES, Topology, topology
+from chassis.background import keep_running
+from sandbox.platform.authority import LIFETIME
+from sandbox.process import Process, Spec, created_at, end_leftovers, run_step
+from sandbox.state import DATABASES, StateDir
+from sandbox.topology import NETWORKS, SERVICES, Topology, topology
 
 LOG = logging.getLogger("sandbox")
 
@@ -22,10 +29,12 @@ class Supervisor:
 
     def __init__(self, parts: Topology) -> None:
         self._parts = parts
+        self._renewals = parts.renewals(self._show_renewed)
         self._processes: list[Process] = []
         self._phase = "starting"
         self._step = "preparing"
         self._error: str | None = None
+        self._watching: list[asyncio.Task[None]] = []
 
     async def run(self) -> None:
         """Bring everything up, and down again on SIGTERM or SIGINT."""
@@ -33,6 +42,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGUSR1, self._renewals.ask)
         starting = asyncio.create_task(self._start())
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -42,6 +52,8 @@ class Supervisor:
         else:
             await stopping
         starting.cancel()
+        for task in self._watching:
+            task.cancel()
         self._set("stopping", "stopping")
         await self._stop()
         self._set("failed" if self._error else "stopped", "stopped")
@@ -49,6 +61,7 @@ class Supervisor:
     async def _start(self) -> None:
         self._step_to("fetching jars, writing certificates")
         await asyncio.to_thread(self._parts.prepare)
+        self._watch(self._renewals.run(self._write), "certificates")
         self._step_to("starting PostgreSQL, Kafka and the card networks")
         postgres = await self._run(self._parts.postgres.spec())
         kafka = await self._run(self._parts.kafka.spec())
@@ -58,15 +71,16 @@ class Supervisor:
                 await self._run(self._parts.proxy(name))
         await asyncio.gather(self._start_services(postgres), self._start_connect(kafka))
         self._step_to("configuring the connectors")
-        await self._parts.connect.create_connectors(
-            self._parts.ports["postgres"], self._parts.state.passwords()["debezium"]
-        )
+        await self._parts.connect.create_connectors(self._parts.postgres.connector_settings())
+        self._watch(self._parts.connect.keep_connectors_running(), "connectors")
         await asyncio.gather(*(process.healthy() for process in self._processes))
         self._set("running", "everything is up")
 
     async def _start_services(self, postgres: Process) -> None:
         await postgres.healthy()
-        await self._parts.postgres.create_databases(list(DATABASES.values()))
+        await asyncio.to_thread(self._parts.postgres.create_databases, DATABASES)
+        self._step_to("migrating the databases")
+        await asyncio.gather(*(self._migrate(service) for service in DATABASES))
         self._step_to("starting the services and Envoy")
         services = [await self._run(self._parts.service(name)) for name in SERVICES]
         await self._run(self._parts.envoy())
@@ -74,9 +88,30 @@ class Supervisor:
 
     async def _start_connect(self, kafka: Process) -> None:
         await kafka.healthy()
-        await self._parts.kafka.create_topics()
+        await self._parts.kafka.create_users_and_topics()
         connect = await self._run(self._parts.connect.spec())
         await connect.healthy()
+
+    async def _migrate(self, service: str) -> None:
+        step = self._parts.migration(service)
+        await run_step(step, self._parts.state.logs / f"{step.name}.log")
+
+    async def _show_renewed(self) -> None:
+        """Tell of renewed certificates who reads them only when told to, or at its start.
+
+        Kafka and Connect are told when half of their own certificate's longer life is over.
+        """
+        await asyncio.to_thread(self._parts.postgres.reload)
+        healthy = {each.spec.name: each for each in self._processes if each.health == "healthy"}
+        if "kafka" in healthy and self._parts.kafka.needs_certificate:
+            try:
+                await self._parts.kafka.reload_certificate()
+            except (OSError, RuntimeError):  # it can't be told once its certificate has expired
+                LOG.warning("starting Kafka again with its new certificate", exc_info=True)
+                await healthy["kafka"].restart()
+        if "connect" in healthy and self._parts.connect.needs_certificate:
+            self._parts.connect.copy_certificate()
+            await healthy["connect"].restart()
 
     async def _run(self, spec: Spec) -> Process:
         log = self._parts.state.logs / f"{spec.name}.log"
@@ -85,12 +120,15 @@ class Supervisor:
         await process.start()
         return process
 
+    def _watch(self, loop: Coroutine[Any, Any, None], name: str) -> None:
+        self._watching.append(keep_running(loop, name))
+
     async def _stop(self) -> None:
         """End what merchants reach first, then what that stood on."""
         by_name = {process.spec.name: process for process in self._processes}
         for group in (
             ("envoy",),
-            ("authz", "webhook_svc", "recon_svc"),
+            ("authz", "web", "webhook_svc", "recon_svc", "audit_svc"),
             ("txn_svc",),
             ("intent_svc", "connect", *(f"{name}_proxy" for name in NETWORKS), *NETWORKS),
             ("kafka", "postgres"),
@@ -124,13 +162,15 @@ class Supervisor:
                 "step": self._step,
                 "error": self._error,
                 "supervisor": own,
+                "renewals": self._renewals.count,
                 "processes": rows,
             }
         )
 
 
-def main(path: Path, *, has_proxies: bool) -> None:
+def main(path: Path, *, has_proxies: bool, certificate_lifetime: timedelta) -> None:
     """Run the sandbox of a state folder; a second supervisor of the same folder ends at once."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     state = StateDir(path)
     state.logs.mkdir(parents=True, exist_ok=True)
@@ -144,8 +184,23 @@ def main(path: Path, *, has_proxies: bool) -> None:
             end_leftovers(
                 [(row["pid"], row["created"]) for row in earlier["processes"] if row["pid"]]
             )
-        asyncio.run(Supervisor(topology(state, has_proxies=has_proxies)).run())
+        parts = topology(state, has_proxies=has_proxies, certificate_lifetime=certificate_lifetime)
+        asyncio.run(Supervisor(parts).run())
+
+
+def read_arguments() -> argparse.Namespace:
+    """Return the command line."""
+    parser = argparse.ArgumentParser(prog="sandbox.supervisor", description=__doc__)
+    parser.add_argument("state_dir", type=Path)
+    parser.add_argument("--fault-proxies", action="store_true")
+    parser.add_argument("--certificate-lifetime-s", type=float, default=LIFETIME.total_seconds())
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), has_proxies="--fault-proxies" in sys.argv)
+    arguments = read_arguments()
+    main(
+        arguments.state_dir,
+        has_proxies=arguments.fault_proxies,
+        certificate_lifetime=timedelta(seconds=arguments.certificate_lifetime_s),
+    )

@@ -15,8 +15,10 @@ import iso8583
 import uvloop
 from aiohttp import web
 
+from chassis.certificates import keep_fresh, server_context
 from sandbox.networks.admin import admin_app
 from sandbox.networks.cards import Delivery
+from sandbox.networks.certificates import ACQUIRER, network_files
 from sandbox.networks.clearing.house import ClearingHouse
 from sandbox.networks.dialect import SPECIFICATIONS
 from sandbox.networks.issuer import Issuer, Reply
@@ -37,7 +39,12 @@ class Network:
         self._later: set[asyncio.Task[None]] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one client until it goes."""
+        """Answer one client until it goes; nobody but the acquirer is one."""
+        certificate = writer.get_extra_info("peercert")
+        if ("DNS", ACQUIRER) not in certificate.get("subjectAltName", ()):
+            LOG.warning("hung up on %s", certificate.get("subject"))
+            writer.close()
+            return
         try:
             while True:
                 (length,) = struct.unpack(">H", await reader.readexactly(2))
@@ -48,7 +55,7 @@ class Network:
                     LOG.warning("a message that can't be read")
                     continue
                 self._deliver(self._issuer.answer(request), writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, OSError):
             LOG.info("a client is gone")
         finally:
             writer.close()
@@ -95,7 +102,10 @@ async def main(arguments: argparse.Namespace) -> None:
     house = ClearingHouse(name, ledger, arguments.clearing_dir, state_dir / f"{name}-files.json")
     network = Network(name, issuer, arguments.client_timeout_s)
     host, _, port = arguments.listen.rpartition(":")
-    server = await asyncio.start_server(network.serve, host, int(port))
+    files = network_files(arguments.tls_dir, "network")
+    context = server_context(files)
+    server = await asyncio.start_server(network.serve, host, int(port), ssl=context)
+    renewing = keep_fresh(context, files)
     runner = web.AppRunner(admin_app(ledger, house), access_log=None)
     await runner.setup()
     admin_host, _, admin_port = arguments.admin.rpartition(":")
@@ -109,6 +119,7 @@ async def main(arguments: argparse.Namespace) -> None:
     done, pending = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
+    renewing.cancel()
     server.close()
     await runner.cleanup()
     ledger.close()
@@ -123,6 +134,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--listen", required=True, help="host:port for ISO 8583")
     parser.add_argument("--admin", required=True, help="host:port for HTTP")
     parser.add_argument("--state-dir", required=True, type=Path)
+    parser.add_argument("--tls-dir", required=True, type=Path, help="see certificates.py")
     parser.add_argument("--clearing-dir", required=True, type=Path, help="for clearing files")
     parser.add_argument("--clearing-every-s", type=float, default=0.0, help="0: on request only")
     parser.add_argument("--client-timeout-s", type=float, default=2.0)

@@ -31,7 +31,8 @@ class Clearing(StrEnum):
 class Behavior:
     """What happens to a request for a card.
 
-    silent_inquiries, silent_captures: how many of those get no answer.
+    silent_inquiries, silent_captures: how many of those get no answer. refused_captures: how many
+    captures of an authorization are refused.
     """
 
     response_code: str = "00"
@@ -40,9 +41,11 @@ class Behavior:
     silent_inquiries: int = 0
     clearing: Clearing = Clearing.ONCE
     silent_captures: int = 0
+    refused_captures: int = 0
 
 
 APPROVES = Behavior()
+EVERY = 1_000_000
 
 _UNCERTAIN: dict[tuple[str, str], Behavior] = {
     ("4000000000990012", "5200000000990017"): Behavior(delivery=Delivery.LOST),
@@ -58,6 +61,9 @@ _UNCERTAIN: dict[tuple[str, str], Behavior] = {
     ("4000000000990111", "5200000000990116"): Behavior(delivery=Delivery.SLOW),
     ("4000000000990129", "5200000000990124"): Behavior("10", approves_half=True),
     ("4000000000990137", "5200000000990132"): Behavior(silent_captures=2),
+    ("4000000000990145", "5200000000990140"): Behavior(refused_captures=EVERY),
+    ("4000000000990152", "5200000000990157"): Behavior(refused_captures=1),
+    ("4000000000990160", "5200000000990165"): Behavior("10", Delivery.LOST, approves_half=True),
 }
 
 _DECLINED = {

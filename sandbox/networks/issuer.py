@@ -12,7 +12,9 @@ ECHOED = ("3", "4", "7", "11", "32", "37", "41", "42", "49")
 APPROVED_CODES = frozenset({"00", "10"})
 INVALID_TRANSACTION = "12"
 INVALID_AMOUNT = "13"
+CAPTURE_REFUSED = "05"
 NOT_FOUND = "25"
+FORMAT_ERROR = "30"
 DUPLICATE = "94"
 PREAUTHORIZED = "06"  # the point of service condition (DE25) of a request to hold funds only
 
@@ -83,6 +85,8 @@ class Issuer:
                 return SILENCE
         if row is None or not row.messages or row.messages[0]["mti"] != "0100":
             return Reply(_response(request, NOT_FOUND))
+        if not _is_about(row, request):
+            return Reply(_response(request, FORMAT_ERROR))
         return Reply(_authorization(request, row))
 
     def _capture(self, request: Elements) -> Reply:
@@ -91,7 +95,15 @@ class Issuer:
         if row is None:
             return Reply(_response(request, NOT_FOUND))
         code, amount = "00", int(request["4"])
-        if not row.approved or row.reversed or (not row.held and row.captured != amount):
+        said = _said_before(row, request)
+        if not _is_about(row, request):
+            code = FORMAT_ERROR
+        elif said is not None:
+            code = said
+        elif row.held and row.refused_captures:
+            row.refused_captures -= 1
+            code = CAPTURE_REFUSED
+        elif not row.approved or row.reversed or (not row.held and row.captured != amount):
             code = INVALID_TRANSACTION
         elif row.held and amount > row.held:
             code = INVALID_AMOUNT
@@ -102,19 +114,29 @@ class Issuer:
         return SILENCE if self._stays_silent(row) else Reply(_response(request, code))
 
     def _reverse(self, request: Elements) -> Reply:
+        """Undo an exchange. Its amount is that approved, or that asked for if no answer came."""
         row = self._ledger.find(request["37"])
         if row is None:
             row = Row(
                 rrn=request["37"],
                 stan=request["11"],
                 transmitted_at=request["7"],
-                card="",
+                card=_masked(request.get("2", "")),
                 currency=request.get("49", ""),
+                asked=int(request["4"]),
                 amount=0,
             )
             _note(row, request, NOT_FOUND)
             self._ledger.write(row)
             return Reply(_response(request, NOT_FOUND))
+        if int(request["4"]) not in {row.asked, row.amount}:
+            _note(row, request, INVALID_AMOUNT)
+            self._ledger.write(row)
+            return Reply(_response(request, INVALID_AMOUNT))
+        if not _is_about(row, request):
+            _note(row, request, FORMAT_ERROR)
+            self._ledger.write(row)
+            return Reply(_response(request, FORMAT_ERROR))
         row.reversed = row.approved
         row.held = row.captured = 0
         _note(row, request, "00")
@@ -136,8 +158,9 @@ def _new_row(request: Elements, behavior: Behavior) -> Row:
         rrn=request["37"],
         stan=request["11"],
         transmitted_at=request["7"],
-        card=f"{request['2'][:6]}…{request['2'][-4:]}",
+        card=_masked(request["2"]),
         currency=request["49"],
+        asked=asked,
         amount=amount,
         approved=approved,
         held=amount if approved and is_hold else 0,
@@ -147,7 +170,29 @@ def _new_row(request: Elements, behavior: Behavior) -> Row:
         acquirer=request.get("32", ""),
         mcc=request.get("18", ""),
         card_acceptor=request.get("42", "").strip(),
+        refused_captures=behavior.refused_captures,
         clearing=behavior.clearing,
+    )
+
+
+def _masked(pan: str) -> str:
+    return f"{pan[:6]}…{pan[-4:]}" if pan else ""
+
+
+def _is_about(row: Row, request: Elements) -> bool:
+    """Return whether a later message names the card (DE2), by which networks find the issuer."""
+    return row.card == _masked(request.get("2", ""))
+
+
+def _said_before(row: Row, request: Elements) -> str | None:
+    """Return what was answered to the capture that this one repeats."""
+    return next(
+        (
+            message["response_code"]
+            for message in row.messages
+            if message["mti"] in {"0220", "0221"} and message["stan"] == request["11"]
+        ),
+        None,
     )
 
 
@@ -156,6 +201,7 @@ def _note(row: Row, request: Elements, response_code: str) -> None:
         {
             "mti": request["t"],
             "processing_code": request.get("3", ""),
+            "amount": request.get("4", ""),
             "response_code": response_code,
             "at": request["7"],
             "stan": request["11"],

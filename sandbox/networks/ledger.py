@@ -17,9 +17,10 @@ from sandbox.networks.cards import Clearing
 class Row:
     """One authorization as the issuer knows it.
 
-    amount: as approved. held: what waits for a capture. captured: what goes to the merchant. In
-    minor units. clearing: a `cards.Clearing`, since the card itself isn't kept. presented: the
-    business date of the clearing file that has it, "2026-11-26"; empty before.
+    asked: what the acquirer asked for. amount: as approved. held: what waits for a capture.
+    captured: what goes to the merchant. In minor units. refused_captures: how many captures of it
+    are to be refused. clearing: a `cards.Clearing`, since the card itself isn't kept. presented:
+    the business date of the clearing file that has it, "2026-11-26"; empty before.
     """
 
     rrn: str
@@ -27,6 +28,7 @@ class Row:
     transmitted_at: str
     card: str
     currency: str
+    asked: int
     amount: int
     approved: bool = False
     reversed: bool = False
@@ -37,6 +39,7 @@ class Row:
     acquirer: str = ""
     mcc: str = ""
     card_acceptor: str = ""
+    refused_captures: int = 0
     clearing: str = Clearing.ONCE
     presented: str = ""
     messages: list[dict[str, str]] = field(default_factory=list)

@@ -1,7 +1,9 @@
 """Stands between a client and a simulated card network and does badly what networks do badly.
 
-`python -m sandbox.networks.proxy --listen … --network … --admin …`. Without faults it passes every
-byte on. `POST /cut` breaks all connections; `PUT /faults` says what goes wrong from now on.
+`python -m sandbox.networks.proxy visa_sim --listen … --network … --admin … --tls-dir …`. Without
+faults it passes every byte on. It reads frames, so TLS ends here and begins anew: its certificate,
+of the network's CA, stands for either side. `POST /cut` breaks all connections; `PUT /faults` says
+what goes wrong from now on.
 """
 
 from __future__ import annotations
@@ -14,10 +16,14 @@ import signal
 import struct
 import time
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import uvloop
 from aiohttp import web
+
+from chassis.certificates import CertificateFiles, client_context, keep_fresh, server_context
+from sandbox.networks.certificates import network_files, server_name
 
 LOG = logging.getLogger("proxy")
 WAITING_FRAMES_MAX = 1000
@@ -67,10 +73,12 @@ class Counts:
 
 
 class Proxy:
-    """Joins each client to the network at an address."""
+    """Joins each client to the network at an address. server_name: what that has to show."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, files: CertificateFiles, server_name: str) -> None:
         self._address = (host, port)
+        self._files = files
+        self._server_name = server_name
         self._connections: set[asyncio.Task[None]] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
@@ -106,7 +114,11 @@ class Proxy:
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers = [writer]
         try:
-            network_reader, network_writer = await asyncio.open_connection(*self._address)
+            network_reader, network_writer = await asyncio.open_connection(
+                *self._address,
+                ssl=client_context(self._files),
+                server_hostname=self._server_name,
+            )
             writers.append(network_writer)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pass(reader, network_writer, is_request=True))
@@ -127,8 +139,7 @@ class Proxy:
         try:
             await self._read(reader, queue, is_request=is_request)
             await queue.join()
-            if not writer.is_closing():
-                writer.write_eof()
+            writer.close()
         finally:
             writing.cancel()
 
@@ -170,7 +181,7 @@ async def _next_frame(reader: asyncio.StreamReader) -> bytes:
         return prefix + await reader.readexactly(*struct.unpack(">H", prefix))
     except asyncio.IncompleteReadError as end:
         return prefix + end.partial
-    except ConnectionError:
+    except OSError:
         return b""
 
 
@@ -209,9 +220,12 @@ def admin_app(proxy: Proxy) -> web.Application:
 async def main(arguments: argparse.Namespace) -> None:
     """Serve until SIGTERM."""
     host, _, port = arguments.network.rpartition(":")
-    proxy = Proxy(host, int(port))
+    files = network_files(arguments.tls_dir, "proxy")
+    proxy = Proxy(host, int(port), files, server_name(arguments.name))
     host, _, port = arguments.listen.rpartition(":")
-    server = await asyncio.start_server(proxy.serve, host, int(port))
+    context = server_context(files)
+    server = await asyncio.start_server(proxy.serve, host, int(port), ssl=context)
+    renewing = keep_fresh(context, files)
     runner = web.AppRunner(admin_app(proxy), access_log=None)
     await runner.setup()
     host, _, port = arguments.admin.rpartition(":")
@@ -220,6 +234,7 @@ async def main(arguments: argparse.Namespace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await stop.wait()
+    renewing.cancel()
     server.close()
     proxy.cut()
     await runner.cleanup()
@@ -228,6 +243,8 @@ async def main(arguments: argparse.Namespace) -> None:
 def read_arguments() -> argparse.Namespace:
     """Return the command line."""
     parser = argparse.ArgumentParser(prog="sandbox.networks.proxy", description=__doc__)
+    parser.add_argument("name", help="the network's")
+    parser.add_argument("--tls-dir", required=True, type=Path, help="see certificates.py")
     parser.add_argument("--listen", required=True, help="host:port for clients")
     parser.add_argument("--network", required=True, help="host:port of the network")
     parser.add_argument("--admin", required=True, help="host:port for HTTP")

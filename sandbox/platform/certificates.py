@@ -1,140 +1,115 @@
-"""A CA for one sandbox, certificates with SPIFFE ids, and the keys that services keep in files."""
+"""What a sandbox's parties show each other, and the keys that services keep in files."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
-import ipaddress
+import contextlib
 import json
+import logging
 import secrets
-from datetime import UTC, datetime, timedelta
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
-NAMES = ("edge", "authz", "intent", "txn", "recon", "webhook", "collector", "operator")
-LIFETIME = timedelta(days=365)
-KEY_ID = "edge-1"
+from chassis.identity import key_id
+from sandbox.platform.authority import LIFETIME, Authority, localhost, pem, write_secret
+from sandbox.state import OWNERS, PURGERS
+
+NAMES = (
+    *("edge", "authz", "web", "intent", "txn", "recon", "webhook", "audit"),
+    *("collector", "operator"),
+    *("postgres", *OWNERS, *PURGERS, "debezium", "kafka", "connect"),
+)
+LONG_LIVED = ("kafka", "connect")
+LOOK_S = 1.0
+LOG = logging.getLogger(__name__)
+
+
+def mesh_authority(tls: Path, lifetime: timedelta) -> Authority:
+    """Return the CA of the mesh: a certificate for each service, and the edge's public one."""
+    names = {name: localhost(f"spiffe://paymesh/{name}") for name in NAMES}
+    return Authority(tls, names | {"public": localhost()}, lifetime, LONG_LIVED)
 
 
 def issue(tls: Path) -> None:
-    """Write CA, certificates and keys into a folder, once."""
-    if (tls / ".issued").exists():
-        return
-    tls.mkdir(parents=True, exist_ok=True)
-    ca_key = ec.generate_private_key(ec.SECP256R1())
-    ca = _ca(ca_key)
-    (tls / "ca.crt").write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-    for name in NAMES:
-        _certificate(tls, name, ca, ca_key, f"spiffe://paymesh/{name}")
-    _certificate(tls, "public", ca, ca_key, None)
-    _jwt_key(tls)
+    """Write certificates of the usual lifetime into a folder, and the keys that are not there."""
+    mesh_authority(tls, LIFETIME).renew()
+    create_missing_keys(tls)
+
+
+def create_missing_keys(tls: Path) -> None:
+    """Write the keys that live longer than certificates, once."""
+    if not (tls / "jwt.key").exists():
+        key = ed25519.Ed25519PrivateKey.generate()
+        publish_signing_keys(tls, [key])
+        write_secret(tls / "jwt.key", pem(key))
     for name in ("master", "request"):
-        _secret(tls / f"{name}.key", base64.b64encode(secrets.token_bytes(32)))
-    (tls / ".issued").touch()
+        if not (tls / f"{name}.key").exists():
+            write_secret(tls / f"{name}.key", base64.b64encode(secrets.token_bytes(32)))
 
 
-def _ca(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "paymesh sandbox CA")])
-    return (
-        _builder(name, name, key.public_key())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(is_ca=True), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-
-
-def _certificate(
-    tls: Path,
-    name: str,
-    ca: x509.Certificate,
-    ca_key: ec.EllipticCurvePrivateKey,
-    spiffe_id: str | None,
-) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    names: list[x509.GeneralName] = [
-        x509.DNSName("localhost"),
-        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+def publish_signing_keys(tls: Path, keys: Sequence[ed25519.Ed25519PrivateKey]) -> None:
+    """Let services take what is signed with these keys of the edge, and nothing else."""
+    listed = [
+        {
+            "kty": "OKP",
+            "crv": "Ed25519",
+            "kid": key_id(key),
+            "use": "sig",
+            "alg": "EdDSA",
+            "x": base64.urlsafe_b64encode(key.public_key().public_bytes_raw())
+            .rstrip(b"=")
+            .decode(),
+        }
+        for key in keys
     ]
-    if spiffe_id is not None:
-        names.append(x509.UniformResourceIdentifier(spiffe_id))
-    certificate = (
-        _builder(subject, ca.subject, key.public_key())
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(is_ca=False), critical=True)
-        .add_extension(
-            x509.ExtendedKeyUsage(
-                [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-            ),
-            critical=False,
-        )
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()),
-            critical=False,
-        )
-        .sign(ca_key, hashes.SHA256())
-    )
-    (tls / f"{name}.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    _secret(tls / f"{name}.key", _pem(key))
+    fresh = tls / "jwks.new"
+    fresh.write_text(json.dumps({"keys": listed}))
+    fresh.replace(tls / "jwks.json")
 
 
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
-) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + LIFETIME)
-    )
+class Renewals:
+    """Renews certificates at half their life, and when it is asked to.
 
+    after: called after each renewal, for what does not look at its files by itself.
+    """
 
-def _usage(*, is_ca: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=not is_ca,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=is_ca,
-        crl_sign=is_ca,
-        encipher_only=False,
-        decipher_only=False,
-    )
+    def __init__(
+        self, authorities: Sequence[Authority], after: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._authorities = authorities
+        self._after = after
+        self._asked = asyncio.Event()
+        self.count = 0
 
+    def ask(self) -> None:
+        """Let all be renewed now."""
+        self._asked.set()
 
-def _jwt_key(tls: Path) -> None:
-    key = ed25519.Ed25519PrivateKey.generate()
-    _secret(tls / "jwt.key", _pem(key))
-    public = key.public_key().public_bytes_raw()
-    jwk = {
-        "kty": "OKP",
-        "crv": "Ed25519",
-        "kid": KEY_ID,
-        "use": "sig",
-        "alg": "EdDSA",
-        "x": base64.urlsafe_b64encode(public).rstrip(b"=").decode(),
-    }
-    (tls / "jwks.json").write_text(json.dumps({"keys": [jwk]}))
+    async def run(self, changed: Callable[[], None]) -> None:
+        """Renew until canceled; what fails is tried again.
 
+        The clock is looked at, because a machine may have slept.
+        """
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._asked.wait()
+            if self._asked.is_set() or any(authority.is_due for authority in self._authorities):
+                try:
+                    await self._renew()
+                except (OSError, RuntimeError):  # which Kafka's and PostgreSQL's errors are
+                    LOG.exception("certificates were not renewed, or not all know of it")
+                    await asyncio.sleep(LOOK_S)
+                else:
+                    changed()
 
-def _pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-
-
-def _secret(path: Path, content: bytes) -> None:
-    path.touch(mode=0o600)
-    path.write_bytes(content)
+    async def _renew(self) -> None:
+        for authority in self._authorities:
+            await asyncio.to_thread(authority.renew)
+        await self._after()
+        self._asked.clear()
+        self.count += 1

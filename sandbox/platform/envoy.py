@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 import sys
 import urllib.error
 import urllib.request
@@ -10,22 +9,18 @@ from asyncio import to_thread
 from collections.abc import Mapping
 from pathlib import Path
 
+from edge.fill import fill
 from sandbox.process import Spec
-from sandbox.state import ROOT
 
 PROGRAM = Path(sys.executable).parent / "envoy"
 
 
-def render(values: Mapping[str, object]) -> str:
-    """Return `edge/envoy.yaml` with its placeholders filled. Raises KeyError for a missing one."""
-    return string.Template((ROOT / "edge" / "envoy.yaml").read_text()).substitute(values)
+def spec(folder: Path, values: Mapping[str, object], admin_port: int, metrics_port: int) -> Spec:
+    """Write the configuration with its placeholders filled, and return how to run it.
 
-
-def spec(folder: Path, values: Mapping[str, object], admin_port: int) -> Spec:
-    """Write the configuration and return how to run it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    configuration = folder / "envoy.yaml"
-    configuration.write_text(render(values))
+    Raises KeyError for a missing placeholder.
+    """
+    configuration = fill(folder, values)
 
     async def is_healthy() -> bool:
         return await to_thread(_is_ready, f"http://127.0.0.1:{admin_port}/ready")
@@ -40,6 +35,7 @@ def spec(folder: Path, values: Mapping[str, object], admin_port: int) -> Spec:
         ],
         is_healthy=is_healthy,
         folder=folder,
+        metrics=f"http://127.0.0.1:{metrics_port}/stats/prometheus",
     )
 
 

