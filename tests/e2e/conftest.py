@@ -73,12 +73,24 @@ class Mesh:
         return Keys(made.merchant_id, made.publishable_key, made.secret_key)
 
     async def killed(self, *names: str) -> None:
-        """Kill processes at once, and wait until others run in their place."""
+        """Kill processes at once, and wait until the edge sees others in their place."""
         pids = {name: self.process(name)["pid"] for name in names}
         for pid in pids.values():
             os.kill(pid, signal.SIGKILL)
         for name, pid in pids.items():
             await self.healthy(name, other_than=pid)
+        for _ in range(150):
+            if not self._unhealthy_at_the_edge():
+                return
+            await asyncio.sleep(0.2)
+        pytest.fail(f"the edge does not see {self._unhealthy_at_the_edge()}")
+
+    def _unhealthy_at_the_edge(self) -> list[str]:
+        """Return what Envoy's own checks have failed for, which lags behind the process."""
+        ports = json.loads((self.state_dir / "ports.json").read_text())
+        with urllib.request.urlopen(f"http://127.0.0.1:{ports['edge_admin']}/clusters") as answer:
+            lines = answer.read().decode().splitlines()
+        return [line for line in lines if "::health_flags::" in line and "healthy" not in line]
 
     async def healthy(self, name: str, other_than: int) -> None:
         """Wait until a process of that name runs that is not the one it was."""
@@ -89,14 +101,17 @@ class Mesh:
             await asyncio.sleep(0.2)
         pytest.fail(f"{name} did not come back: {process}")
 
-    def metric(self, process: str, name: str) -> float:
-        """Return the sum of a metric over all its labels, 0 while it has none."""
-        with urllib.request.urlopen(f"http://{self.process(process)['metrics']}/metrics") as answer:
+    def metric(self, process: str, name: str, label: str = "") -> float:
+        """Return the sum of a metric over all its labels, 0 while it has none.
+
+        label: one of them as Prometheus writes it, such as `database="intent"`, for those with it.
+        """
+        with urllib.request.urlopen(self.process(process)["metrics"]) as answer:
             lines = answer.read().decode().splitlines()
         return sum(
             float(line.rpartition(" ")[2])
             for line in lines
-            if line.partition("{")[0].partition(" ")[0] == name
+            if line.partition("{")[0].partition(" ")[0] == name and label in line
         )
 
     def query(self, database: str, sql: str, *parameters: object) -> list[tuple[Any, ...]]:

@@ -21,6 +21,7 @@ DECLINED = "4000000000000002"
 NEVER_RECEIVED_MASTERCARD = "5200000000990041"
 ANSWER_LOST = "4000000000990012"
 CAPTURE_UNANSWERED = "4000000000990137"
+FIRST_CAPTURE_REFUSED = "5200000000990157"
 SLOW_APPROVAL = "4000000000990111"
 FINAL_S_MAX = 120  # a charge that was never sent is given up after a minute
 
@@ -70,6 +71,10 @@ class Merchant:
         self._session = session
         self._edge_url = edge_url
         self.keys = keys
+
+    def with_keys(self, keys: Keys) -> Merchant:
+        """Return a caller with other keys over the same connections."""
+        return Merchant(self._session, self._edge_url, keys)
 
     def signed(
         self,

@@ -108,6 +108,10 @@ async def test_a_break_is_resolved_by_command(mesh: Mesh, merchant: Merchant) ->
 
     assert _breaks(mesh, merchant) == []
     every = json.loads(mesh.run("breaks", "--all", "--json"))
+    day = one["businessDate"]
+    wanted = ("--status", "resolved", "--owner", "ana", "--from", day, "--to", day)
+    mine = json.loads(mesh.run("breaks", *wanted, "--kind", one["kind"], "--json"))
+    assert one["id"] in [found["id"] for found in mine]
     [resolved] = [row for row in every if row["id"] == one["id"]]
     assert resolved["owner"] == "ana"
     assert resolved["resolution"]["resolvedBy"] == "ana"

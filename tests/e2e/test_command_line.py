@@ -26,18 +26,77 @@ def test_status_says_where_everything_is(mesh: Mesh) -> None:
     assert set(status["networks"]) == {"visa_sim", "mastercard_sim"}
     assert {row["name"] for row in status["processes"]} == {
         *("postgres", "kafka", "connect", "envoy", "visa_sim", "mastercard_sim"),
-        *("authz", "intent_svc", "txn_svc", "recon_svc", "webhook_svc"),
+        *("authz", "web", "intent_svc", "txn_svc", "recon_svc", "webhook_svc", "audit_svc"),
     }
 
 
 def test_a_merchant_is_made_with_keys_of_its_mode(mesh: Mesh) -> None:
     made = json.loads(
-        mesh.run("merchant", "create", "--name", "Lemon Shop", "--mode", "live", "--json")
+        mesh.run("merchants", "create", "--name", "Lemon Shop", "--mode", "live", "--json")
     )
 
     assert made["merchantId"].startswith("mer_")
     assert made["publishableKey"].startswith("pk_live_")
     assert made["secretKey"].startswith("sk_live_")
+
+
+def test_keys_are_made_limited_rolled_and_revoked_by_command(mesh: Mesh) -> None:
+    merchant_id = json.loads(mesh.run("merchants", "create", "--name", "Limes", "--json"))[
+        "merchantId"
+    ]
+    keys = ("merchants", "keys")
+    limits = ("--allow", "events:read", "--from", "203.0.113.0/24")
+
+    old = json.loads(mesh.run(*keys, "create", merchant_id, *limits, "--by", "ana", "--json"))
+    key_id = old["apiKey"]["id"]
+    new = json.loads(mesh.run(*keys, "roll", key_id, "--overlap", "60", "--by", "ben", "--json"))
+    shown = mesh.run(*keys, "restrict", key_id, "--allow", "transactions:read_write")
+    mesh.run(*keys, "revoke", key_id, "--by", "ben")
+
+    assert "transactions:read_write, from 203.0.113.0/24" in shown
+    listed = json.loads(mesh.run(*keys, "list", merchant_id, "--json"))
+    assert [(key["id"], key["status"]) for key in listed[:2]] == [
+        (new["apiKey"]["id"], "active"),
+        (key_id, "revoked"),
+    ]
+    assert listed[0]["rights"] == old["apiKey"]["rights"]
+    table = mesh.run(*keys, "list", merchant_id)
+    history = mesh.run(*keys, "history", merchant_id)
+    for name in ("ana", "ben", "created", "rolled", "restricted", "revoked"):
+        assert name in history
+    for made in (old, new):
+        assert made["secretKey"] not in f"{listed}{table}{history}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("create", "{merchant}", "--allow", "refunds:read"), "--allow"),
+        (("create", "{merchant}", "--allow", "events"), "--allow"),
+        (("create", "{merchant}", "--from", "10.0.0.1/8"), "networks.cidrs[0]"),
+        (("create", "{merchant}", "--by", " "), "requestedBy"),
+        (("roll", "{key}", "--overlap", "604801"), "--overlap"),
+        (("restrict", "{key}"), "rights"),
+        (("restrict", "{key}", "--from", "::1", "--from", "office"), "networks.cidrs[1]"),
+        (("revoke", "key_x"), "No such API key"),
+    ],
+)
+def test_a_bad_command_about_keys_names_what_is_bad(
+    mesh: Mesh, arguments: tuple[str, ...], named: str
+) -> None:
+    made = json.loads(mesh.run("merchants", "create", "--name", "Limes", "--json"))
+    [listed] = json.loads(mesh.run("merchants", "keys", "list", made["merchantId"], "--json"))
+    filled = [each.format(merchant=made["merchantId"], key=listed["id"]) for each in arguments]
+
+    done = subprocess.run(
+        [PAYMESH, "merchants", "keys", *filled, "--state-dir", str(mesh.state_dir)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode != 0
+    assert named in done.stderr
 
 
 def test_a_payment_by_command_stands_in_the_ledger(mesh: Mesh) -> None:

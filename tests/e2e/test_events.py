@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.structs import TopicPartition
 from paymesh.events.v1 import attempt_event_pb2, payment_intent_event_pb2
 from pydantic import SecretStr
 
 from chassis.config import ServiceSettings
 from chassis.consumer import Consumer, Record
+from sandbox.operator_access import kafka_of
+from sandbox.state import StateDir
 from tests.e2e.conftest import Mesh
 from tests.e2e.merchant import APPROVED_MASTERCARD, Merchant
 
@@ -30,7 +33,7 @@ def _records(mesh: Mesh, topic: str, enough: Callable[[list[Any]], bool]) -> lis
     """Read a topic from its beginning until there is enough, or for 30 seconds."""
     consumer = KafkaConsumer(
         topic,
-        bootstrap_servers=mesh.status()["kafka"],
+        **kafka_of(mesh.status()),
         isolation_level="read_committed",
         auto_offset_reset="earliest",
         enable_auto_commit=False,
@@ -44,6 +47,20 @@ def _records(mesh: Mesh, topic: str, enough: Callable[[list[Any]], bool]) -> lis
     finally:
         consumer.close()
     return found
+
+
+def _value_at(mesh: Mesh, partition: TopicPartition, offset: int) -> bytes:
+    """Return the value of one record."""
+    consumer = KafkaConsumer(**kafka_of(mesh.status()))
+    try:
+        consumer.assign([partition])
+        consumer.seek(partition, offset)
+        while not (polled := consumer.poll(timeout_ms=500, max_records=1)):
+            continue
+        value: bytes = polled[partition][0].value
+        return value
+    finally:
+        consumer.close()
 
 
 def _of(records: list[Any], intent_id: str) -> list[Any]:
@@ -120,7 +137,7 @@ async def test_a_record_that_can_not_be_read_is_set_aside_and_the_rest_goes_on(
     intent = await merchant.create_intent()
 
     def send() -> None:
-        producer = KafkaProducer(bootstrap_servers=mesh.status()["kafka"])
+        producer = KafkaProducer(**kafka_of(mesh.status()))
         producer.send(
             "events.payment_intent",
             key=intent["id"].encode(),
@@ -140,7 +157,13 @@ async def test_a_record_that_can_not_be_read_is_set_aside_and_the_rest_goes_on(
 
     [letter] = [row for row in dead if dict(row.headers)["id"].decode() == poison_id]
     assert dict(letter.headers)["reason"] == b"not a PaymentIntentEvent"
-    assert letter.value == b"\xff\xffnot a message"
+    assert letter.value is None  # its bytes stay where they are
+    place = {name: value.decode() for name, value in letter.headers}
+    topic_partition = TopicPartition(place["topic"], int(place["partition"]))
+    assert topic_partition.topic == "events.payment_intent"
+    assert await asyncio.to_thread(_value_at, mesh, topic_partition, int(place["offset"])) == (
+        b"\xff\xffnot a message"
+    )
     for _ in range(100):
         listed = await merchant.call("GET", "/events?type=payment.succeeded")
         if listed.json["data"]:
@@ -153,15 +176,16 @@ async def test_a_topic_that_is_made_after_its_consumer_started_is_read(
     mesh: Mesh, caplog: pytest.LogCaptureFixture
 ) -> None:
     topic, seen = f"events.{uuid.uuid4().hex}", asyncio.Event()
+    tls = StateDir(mesh.state_dir).tls
     settings = ServiceSettings(
         service_name="test",
         listen="",
         metrics_listen="",
         database_url=SecretStr(""),
         kafka_bootstrap=mesh.status()["kafka"],
-        tls_certificate=Path(),
-        tls_key=Path(),
-        tls_ca=Path(),
+        tls_certificate=tls / "operator.crt",
+        tls_key=tls / "operator.key",
+        tls_ca=tls / "ca.crt",
         jwks_file=Path(),
     )
 
@@ -170,10 +194,10 @@ async def test_a_topic_that_is_made_after_its_consumer_started_is_read(
             seen.set()
 
     def make_and_send() -> None:
-        admin = KafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap)
+        admin = KafkaAdminClient(**kafka_of(mesh.status()))
         admin.create_topics([NewTopic(topic, num_partitions=1, replication_factor=1)])
         admin.close()
-        producer = KafkaProducer(bootstrap_servers=settings.kafka_bootstrap)
+        producer = KafkaProducer(**kafka_of(mesh.status()))
         producer.send(topic, b"1", headers=[("id", b"evt_1")]).get(timeout=30)
         producer.close()
 

@@ -16,6 +16,7 @@ from tests.e2e.merchant import (
     APPROVED_MASTERCARD,
     CAPTURE_UNANSWERED,
     DECLINED,
+    FIRST_CAPTURE_REFUSED,
     Merchant,
 )
 
@@ -112,6 +113,28 @@ async def test_every_step_is_told_in_order(merchant: Merchant) -> None:
         (4, "payment.processing"),
         (5, "payment.succeeded"),
     ]
+
+
+async def test_a_refused_capture_is_told_and_may_be_tried_again(
+    mesh: Mesh, merchant: Merchant
+) -> None:
+    intent = await _authorized(merchant, 41_007, FIRST_CAPTURE_REFUSED)
+
+    refused = await merchant.capture(intent["id"], {"amountToCaptureInCents": 700})
+    [event] = await _events(merchant, "?type=payment.capture_failed", 1)
+    captured = await merchant.capture(intent["id"], {"amountToCaptureInCents": 600})
+
+    assert (refused.status, refused.json["status"]) == (200, "authorized")
+    assert refused.json["lastFailure"]["declineCode"] == "do_not_honor"
+    assert event["data"]["object"] == refused.json
+    assert (captured.json["status"], captured.json["amountCapturedInCents"]) == ("succeeded", 600)
+    assert _books(mesh, 41_007)["captured"] == 600
+    path = f"/payment-intents/{intent['id']}/transactions/{intent['latestTransactionId']}"
+    attempts = (await merchant.call("GET", path)).json["attempts"]["data"]
+    assert [(each.get("captureNumber"), each["status"]) for each in attempts] == [
+        *((None, "succeeded"), (1, "failed"), (2, "succeeded")),
+    ]
+    assert attempts[1]["failure"]["code"] == "card_declined"
 
 
 async def test_a_cancel_releases_held_funds(mesh: Mesh, merchant: Merchant) -> None:

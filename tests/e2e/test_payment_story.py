@@ -42,6 +42,8 @@ async def test_a_payment_is_created_charged_read_back_and_told(
         "last4": "4242",
         "expMonth": 12,
         "expYear": 2034,
+        "bin": "424242",
+        "fingerprint": transaction["card"]["fingerprint"],
     }
     assert read["status"] == "succeeded"
     assert read["amountCapturedInCents"] == 2599

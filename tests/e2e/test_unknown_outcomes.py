@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,6 +57,8 @@ CARDS = [
     Card("5200000000990116", "succeeded", "succeeded", "0100 0110"),
     Card("4000000000990129", "failed", "failed", "0100 0110 0420 0430"),  # half is approved
     Card("5200000000990124", "failed", "failed", "0100 0110 0420 0430"),
+    Card("4000000000990160", UNKNOWN, "failed", "0100 0420 0430"),  # half, the answer is lost
+    Card("5200000000990165", UNKNOWN, "failed", "0100 0100 0110 0420 0430"),
 ]
 CLOSING = {"4000000000990087", "5200000000990082"}
 
@@ -113,11 +113,12 @@ async def _final(merchant: Merchant, card: Card, intent_id: str) -> Payment:
     path = f"/payment-intents/{intent_id}/transactions/{intent['latestTransactionId']}"
     for _ in range(240):
         read = await merchant.call("GET", path)
-        payment = Payment(card, intent, read.json)
-        if payment.attempt.get("reversal") in {None, "acknowledged"}:
-            return payment
+        if read.status == 200:  # else a service that was killed is not back yet
+            payment = Payment(card, intent, read.json)
+            if payment.attempt.get("reversal") in {None, "acknowledged"}:
+                return payment
         await asyncio.sleep(0.25)
-    pytest.fail(f"a reversal has no end: {payment.transaction}")
+    pytest.fail(f"a reversal has no end: {read.content!r}")
 
 
 def _books_agree(mesh: Mesh, payments: Sequence[Payment]) -> None:
@@ -205,32 +206,6 @@ async def test_reconciliation_and_transactions_killed_in_the_middle_change_no_ou
     )
     assert {payment.intent["status"] for payment in payments} <= {"succeeded", "failed"}
     _books_agree(mesh, payments)
-
-
-async def test_events_that_don_t_come_raise_an_alarm_until_they_have_come(
-    mesh: Mesh, merchant: Merchant
-) -> None:
-    async def late(is_late: bool) -> None:
-        for _ in range(240):
-            if (mesh.metric("recon_svc", "paymesh_late_attempt_events") > 0) is is_late:
-                return
-            await asyncio.sleep(0.25)
-        pytest.fail(f"late events: {not is_late}")
-
-    await late(False)
-    debezium = mesh.process("connect")["pid"]
-    os.kill(debezium, signal.SIGSTOP)
-    try:
-        intent = await merchant.create_intent(50_000)
-        charged = await merchant.charge(intent["id"])
-        await late(True)
-    finally:
-        os.kill(debezium, signal.SIGCONT)
-
-    await late(False)
-    assert charged.json["status"] == "succeeded"
-    log = (mesh.state_dir / "logs" / "recon_svc.log").read_text()
-    assert "events of attempts are late" in log
 
 
 async def test_nothing_is_left_open_when_all_is_quiet(mesh: Mesh) -> None:

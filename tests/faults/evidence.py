@@ -15,6 +15,9 @@ class Step(StrEnum):
     CREATE = "create"
     CHARGE = "charge"
     CHARGE_AGAIN = "charge-again"  # another card after a decline, with another key
+    CAPTURE = "capture"
+    CAPTURE_AGAIN = "capture-again"  # after the network refused the first, with another key
+    CANCEL = "cancel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,12 @@ class Told:
         return self.status == 200
 
     @property
+    def is_token_lost(self) -> bool:
+        """Whether nothing was charged for a token that a crash of its database took away."""
+        code: object = self.body.get("error", {}).get("code")
+        return code == "card_token_unknown"
+
+    @property
     def object_id(self) -> str:
         """The id of what was made."""
         return str(self.body.get("id"))
@@ -39,9 +48,10 @@ class Told:
 class Request:
     """One request under one idempotency key, however often it was sent.
 
-    An intent that it creates has the key as its description.
-    told: the answer while things went wrong; told_later: the answer after healing, for a request
-    that had none. found_before: ids of what existed for it before it was sent again.
+    An intent that it creates has the key as its description. intent_id: the one that it is about,
+    empty where it creates one. told: the answer while things went wrong; told_later: the answer
+    after healing, for a request that had none. found_before: ids of what existed for it before it
+    was sent again.
     """
 
     payment: Payment
@@ -50,6 +60,7 @@ class Request:
     key: str
     path: str
     body: dict[str, Any]
+    intent_id: str = ""
     tries: int = 0
     told: Told | None = None
     told_later: Told | None = None
@@ -63,31 +74,38 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A payment intent in the intent database."""
+    """A payment intent in the intent database.
+
+    amount_authorized_minor: what the issuer approved. is_due: something is to be done unasked.
+    """
 
     id: str
     merchant_id: str
     description: str
     status: str
     amount_minor: int
+    amount_authorized_minor: int
     amount_captured_minor: int
     version: int
+    is_due: bool = False
 
     @property
     def is_open(self) -> bool:
-        """Whether a network's word is still waited for."""
-        return self.status == "processing"
+        """Whether a network's word is still waited for, or held funds are still to be released."""
+        is_releasing = self.status == "canceled" and self.is_due
+        return self.status in {"processing", "capturing"} or is_releasing
 
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """A transaction in the txn database."""
+    """A transaction in the txn database. approved_minor: what the issuer approved, or 0."""
 
     id: str
     merchant_id: str
     intent_id: str
     key: str
     status: str
+    approved_minor: int = 0
 
     @property
     def is_open(self) -> bool:
@@ -97,7 +115,11 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An attempt in the txn database. reversal: how far its undoing is, if it is undone."""
+    """An attempt in the txn database.
+
+    reversal: how far its undoing is, if it is undone. capture_number: which capture of its
+    authorization it is, from 1; 0 for the authorization itself.
+    """
 
     id: str
     transaction_id: str
@@ -107,6 +129,7 @@ class Attempt:
     status: str
     version: int
     reversal: str | None = None
+    capture_number: int = 0
 
     @property
     def is_open(self) -> bool:
@@ -116,17 +139,23 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class LedgerRow:
-    """What a network's issuer has in its own books."""
+    """What a network's issuer has in its own books.
+
+    held_minor, captured_minor: what waits for a capture, and what goes to the merchant. clearing: a
+    `sandbox.networks.cards.Clearing`, what the network's file makes of it.
+    """
 
     network: str
     rrn: str
-    amount_minor: int
+    held_minor: int
+    captured_minor: int
     approved: bool
     reversed: bool
+    clearing: str = "once"
 
     @property
     def is_charged(self) -> bool:
-        """Whether the customer pays."""
+        """Whether the customer pays, now or once it is captured."""
         return self.approved and not self.reversed
 
 
@@ -185,16 +214,81 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Break:
+    """A difference that reconciliation found. intent_id: None where it is about no payment."""
+
+    kind: str
+    network: str
+    intent_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """What the clearing files of one network came to, in lines and minor units.
+
+    in_breaks: of all breaks that a line is in.
+    """
+
+    network: str
+    declared: tuple[int, int]
+    matched: tuple[int, int]
+    waiting: tuple[int, int]
+    rejected: tuple[int, int]
+    in_breaks: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A record in a partition: where, and a hash of what it is."""
+
+    offset: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """What the archive holds and what Kafka holds, by partition. broken: files, and why."""
+
+    in_kafka: dict[str, list[Place]]
+    archived: dict[str, list[Place]]
+    broken: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A row of a payment: as the database has it, and as the payment's history tells of it.
+
+    table: e.g. "txn.attempts". Either is None where there is no such row, or none any more.
+    gap: where the history does not hold together.
+    """
+
+    table: str
+    id: str
+    kept: dict[str, Any] | None
+    told: dict[str, Any] | None
+    gap: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything that the checks look at. outbox: ids of all events that were written."""
+    """Everything that the checks look at.
+
+    outbox: ids of all events that were written. relayed: how many of them services brought to Kafka
+    themselves at most, and so may be there twice.
+    """
 
     requests: list[Request]
     intents: list[Intent]
     transactions: list[Transaction]
     attempts: list[Attempt]
     outbox: list[str]
+    relayed: int
     ledger: list[LedgerRow]
     changes: list[Change]
     events: list[Event]
     endpoints: list[Endpoint]
     deliveries: list[Delivery]
+    breaks: list[Break]
+    cleared: list[Cleared]
+    archive: Archived
+    rows: list[Kept]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Iterable, Sequence
@@ -13,9 +14,15 @@ from paymesh.events.v1 import attempt_event_pb2, payment_intent_event_pb2
 from paymesh.intent.v1 import payment_intent_pb2
 from paymesh.txn.v1 import attempt_pb2, transaction_pb2
 
+from chassis.event_topic import RELAYING
+from sandbox.breaks import daily_report
+from sandbox.operator_access import kafka_of
+from tests.faults.archive import archived
 from tests.faults.evidence import (
     Attempt,
+    Break,
     Change,
+    Cleared,
     Delivery,
     Endpoint,
     Event,
@@ -26,6 +33,7 @@ from tests.faults.evidence import (
     Transaction,
 )
 from tests.faults.mesh import Mesh
+from tests.faults.stories import stories
 
 TOPICS = ("events.payment_intent", "events.attempt")
 TABLES = {
@@ -37,17 +45,21 @@ DRAINING_S = 90.0
 STILL_S = 4.0
 
 INTENTS = """
-select id, merchant_id, description, status, amount_minor, amount_captured_minor, version
+select id, merchant_id, description, status, amount_minor, amount_authorized_minor,
+    amount_captured_minor, version, due is not null as is_due
 from payment_intents order by id
 """
 TRANSACTIONS = """
-select id, merchant_id, payment_intent_id as intent_id, idempotency_key as key, status
+select id, merchant_id, payment_intent_id as intent_id, idempotency_key as key, status,
+    coalesce(amount_approved_minor, 0) as approved_minor
 from transactions order by id
 """
 ATTEMPTS = """
-select id, transaction_id, payment_intent_id as intent_id, network, rrn, status, version, reversal
+select id, transaction_id, payment_intent_id as intent_id, network, rrn, status, version, reversal,
+    capture_number
 from attempts order by id
 """
+BREAKS = "select kind, network, payment_intent_id as intent_id from breaks order by id"
 
 INTENT_STATUS = payment_intent_pb2.PaymentIntentStatusEnum.PaymentIntentStatus
 ATTEMPT_STATUS = attempt_pb2.AttemptStatusEnum.AttemptStatus
@@ -57,11 +69,11 @@ TRANSACTION_STATUS = transaction_pb2.TransactionStatusEnum.TransactionStatus
 class Trail:
     """Everything in Kafka, read from its beginning until it holds what was written."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, status: dict[str, Any]) -> None:
         self.events: list[Event] = []
         self.changes: list[Change] = []
         self._consumer = KafkaConsumer(
-            bootstrap_servers=bootstrap,
+            **kafka_of(status),
             isolation_level="read_committed",
             auto_offset_reset="earliest",
             enable_auto_commit=False,
@@ -181,13 +193,56 @@ def outbox(mesh: Mesh) -> list[str]:
     ]
 
 
+def relayed(mesh: Mesh) -> int:
+    """Return how many events services sent to Kafka themselves, as each says before it does."""
+    lines = [
+        line
+        for service in ("intent_svc", "txn_svc")
+        for line in (mesh.state.logs / f"{service}.log").read_text().splitlines()
+    ]
+    return sum(json.loads(line)["events"] for line in lines if RELAYING in line)
+
+
 def ledger(mesh: Mesh) -> list[LedgerRow]:
     """Return the books of all networks."""
     return [
-        LedgerRow(name, row["rrn"], row["amount"], row["approved"], row["reversed"])
+        LedgerRow(
+            network=name,
+            rrn=row["rrn"],
+            held_minor=row["held"],
+            captured_minor=row["captured"],
+            approved=row["approved"],
+            reversed=row["reversed"],
+            clearing=row["clearing"],
+        )
         for name, rows in mesh.ledgers().items()
         for row in rows
     ]
+
+
+def breaks(mesh: Mesh) -> list[Break]:
+    """Return every break, resolved ones too."""
+    return [Break(**row) for row in mesh.query("recon", BREAKS)]
+
+
+def cleared(mesh: Mesh) -> list[Cleared]:
+    """Return what the newest daily report says of each network."""
+    report = asyncio.run(daily_report(mesh.state, mesh.status(), ""))
+    return [
+        Cleared(
+            row["network"],
+            declared=_sum([row["declared"]]),
+            matched=_sum([row["matched"]]),
+            waiting=_sum([row["waiting"]]),
+            rejected=_sum([row["rejected"]]),
+            in_breaks=_sum([part["theirs"] for part in row["breaks"]]),
+        )
+        for row in report["rows"]
+    ]
+
+
+def _sum(parts: Sequence[dict[str, int]]) -> tuple[int, int]:
+    return sum(part["lines"] for part in parts), sum(part["amountMinor"] for part in parts)
 
 
 def evidence(
@@ -198,7 +253,7 @@ def evidence(
 ) -> Evidence:
     """Return what a run left behind, once it is quiet."""
     written = outbox(mesh)
-    trail = Trail(mesh.status()["kafka"])
+    trail = Trail(mesh.status())
     try:
         trail.read_until(written)
     finally:
@@ -209,9 +264,14 @@ def evidence(
         transactions=transactions(mesh),
         attempts=attempts(mesh),
         outbox=written,
+        relayed=relayed(mesh),
         ledger=ledger(mesh),
         changes=trail.changes,
         events=trail.events,
         endpoints=endpoints,
         deliveries=list(deliveries),
+        breaks=breaks(mesh),
+        cleared=cleared(mesh),
+        archive=archived(mesh),
+        rows=stories(mesh, [intent.id for intent in intents(mesh)]),
     )

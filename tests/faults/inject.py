@@ -10,7 +10,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 import psutil
+import psycopg
+from psycopg import sql
 
+from tests.faults.archive import kill_between
 from tests.faults.mesh import Mesh
 from tests.faults.plan import Fault, Kind
 
@@ -39,6 +42,8 @@ class Injector:
             await asyncio.to_thread(self._mesh.cut, fault.target)
         elif fault.kind is Kind.LINE:
             await self._spoil_line(fault)
+        elif fault.kind is Kind.BLOCK:
+            await self._block(fault)
         elif not await self._hurt(fault):
             self._say(f"          {fault.target} was not there")
             return
@@ -51,18 +56,56 @@ class Injector:
         finally:
             self._mesh.order(fault.target, {})
 
+    async def _block(self, fault: Fault) -> None:
+        """Lock the table that a service keeps events in; kill it and PostgreSQL while it waits."""
+        database, table = self._mesh.events_of(fault.target)
+        with contextlib.suppress(psycopg.OperationalError):  # also when its server is killed
+            async with await psycopg.AsyncConnection.connect(database) as connection:
+                lock = sql.SQL("lock table {} in share row exclusive mode")
+                await connection.execute(lock.format(sql.Identifier(table)))
+                await asyncio.sleep(fault.for_s)
+                kill(self._mesh, fault.target)
+                kill(self._mesh, "postgres")
+
     async def _hurt(self, fault: Fault) -> bool:
         pid = self._mesh.pid(fault.target)
         if pid is None:
             return False
         if fault.kind is Kind.FREEZE:
             await _freeze(pid, fault.for_s)
+        elif fault.kind is Kind.FULL:
+            await _leave_no_room(pid, fault)
+        elif fault.kind is Kind.KILL_WRITING:
+            return await asyncio.to_thread(kill_between, self._mesh.state.archive, pid, fault.for_s)
         else:
-            # PostgreSQL's processes end each other on an immediate stop, and only then.
-            number = signal.SIGQUIT if fault.target == "postgres" else signal.SIGKILL
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+            kill(self._mesh, fault.target)
         return True
+
+
+def kill(mesh: Mesh, name: str) -> None:
+    """Kill a process, if it is there."""
+    pid = mesh.pid(name)
+    if pid is not None:
+        # PostgreSQL's processes end each other on an immediate stop, and only then.
+        number = signal.SIGQUIT if name == "postgres" else signal.SIGKILL
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+async def _leave_no_room(pid: int, fault: Fault) -> None:
+    """Let a process write no file past a size, as on a full disk, and then again.
+
+    The kernel answers EFBIG where a full disk has ENOSPC. That takes no other file system and no
+    rights, and meets what else the process writes, its log, too.
+    """
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        soft, hard = process.rlimit(psutil.RLIMIT_FSIZE)
+        process.rlimit(psutil.RLIMIT_FSIZE, (int(str(fault.order["file_bytes_max"])), hard))
+        try:
+            await asyncio.sleep(fault.for_s)
+        finally:
+            process.rlimit(psutil.RLIMIT_FSIZE, (soft, hard))
 
 
 async def _freeze(pid: int, for_s: float) -> None:

@@ -20,9 +20,15 @@ POLL_S = 0.25
 HEALING_S = 120.0
 # What is killed and frozen; a part that this sandbox does not have is left out.
 VICTIMS = (
-    *("authz", "intent_svc", "txn_svc", "webhook_svc", "recon_svc"),
-    *("postgres", "kafka", "connect"),
+    *("authz", "intent_svc", "txn_svc", "webhook_svc", "recon_svc", "audit_svc"),
+    *("postgres", "kafka", "connect", "envoy"),
 )
+
+EVENTS = {
+    "intent_svc": ("intent", "consumed_events"),
+    "recon_svc": ("recon", "attempts"),
+    "webhook_svc": ("webhook", "events"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,12 @@ class Mesh:
         [row] = [row for row in self.status()["processes"] if row["name"] == name]
         pid: int | None = row["pid"]
         return pid
+
+    def events_of(self, service: str) -> tuple[str, str]:
+        """Return the database and the table that a service keeps the events it reads in."""
+        database, table = EVENTS[service]
+        dsn: str = self.status()["databases"][database]
+        return dsn, table
 
     def restarts(self) -> dict[str, int]:
         """Return how often each process was started again."""
@@ -91,6 +103,12 @@ class Mesh:
         request = urllib.request.Request(f"http://{admin}{path}", method=method, data=content)
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.loads(answer.read())
+
+    def clear(self) -> None:
+        """Let each network write its clearing file."""
+        for network in self.status()["networks"].values():
+            request = urllib.request.Request(f"http://{network['admin']}/clearing", method="POST")
+            urllib.request.urlopen(request, timeout=30).close()
 
     def ledgers(self) -> dict[str, list[Row]]:
         """Return the networks' own books."""

@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -15,23 +13,29 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tests.changed_code import Change, copy_code
 from tests.faults.apart import run_apart
 
-ROOT = Path(__file__).resolve().parents[2]
 CONSOLE = Console(width=140)
 SEEDS = range(1, 6)
 PAYMENTS = 120
 
 
 @dataclass(frozen=True, slots=True)
-class Mutation:
-    """Replaces text that stands once in a file. reported_as: what a violation must say."""
+class Mutation(Change):
+    """A change that breaks a promise. reported_as: a violation must say one of these.
 
-    name: str
-    file: str
-    old: str
-    new: str
-    reported_as: str
+    also: what else is replaced in that file, old by new.
+    """
+
+    reported_as: tuple[str, ...]
+    also: tuple[tuple[str, str], ...] = ()
+
+    def apply(self, root: Path) -> None:
+        """Change the code below this folder."""
+        Change.apply(self, root)
+        for old, new in self.also:
+            Change.apply(Change(self.name, self.file, old, new), root)
 
 
 MUTATIONS = (
@@ -42,12 +46,12 @@ MUTATIONS = (
 """,
         new="""            outcome = Outcome(AttemptEvent.DECLINE, NEVER_SENT, messages=(sent,))
 """,
-        reported_as="we say 0 (failed)",
+        reported_as=("we say 0, 0 (failed)",),
     ),
     Mutation(
         "the-outcome-is-written-before-the-attempt",
         "txn_svc/handlers/charges.py",
-        old="""        await self._record(transaction, attempt)
+        old="""        await self._record(Step(transaction, attempt, envelope))
         money = Money(terms.amount_minor, terms.currency)
         sent = Message("0100", is_sent=True, at=int(self._clock.now().timestamp()))
         try:
@@ -61,9 +65,9 @@ MUTATIONS = (
                     card, money, send_until, is_hold=terms.is_hold
                 )
             finally:
-                await self._record(transaction, attempt)
+                await self._record(Step(transaction, attempt, envelope))
 """,
-        reported_as="is unknown to us",
+        reported_as=("is unknown to us",),
     ),
     Mutation(
         "offsets-are-committed-before-effects",
@@ -71,18 +75,27 @@ MUTATIONS = (
         old="await self._apply([_record(row) for rows in polled.values() for row in rows])",
         new="""await asyncio.to_thread(consumer.commit)
                 await self._apply([_record(row) for rows in polled.values() for row in rows])""",
-        reported_as="was never told",
+        reported_as=("was never told", "missing_at_us should be no break"),
+    ),
+    Mutation(
+        "the-archive-goes-on-where-kafka-was-told",
+        "audit_svc/consumer.py",
+        old="""                self._since.setdefault(partition, time.monotonic())
+        self._open_new()
+""",
+        new="""                self._since.setdefault(partition, time.monotonic())
+                self._commit(partition, self._open[partition].position)
+        self._open_new()
+""",
+        also=(
+            (
+                "        self._consumer.seek(partition, archiver.position)\n",
+                "        archiver.begin_at(self._consumer.position(partition))\n",
+            ),
+        ),
+        reported_as=("not archived: [", "the file before it ends at"),
     ),
 )
-
-
-def mutate(mutation: Mutation, root: Path) -> None:
-    """Break the code below this folder. Raises ValueError when it has changed too much."""
-    file = root / mutation.file
-    text = file.read_text()
-    if text.count(mutation.old) != 1:
-        raise ValueError(f"{mutation.name}: its text is not in {mutation.file} once")
-    file.write_text(text.replace(mutation.old, mutation.new))
 
 
 def main(names: list[str]) -> None:
@@ -98,23 +111,18 @@ def _is_reported(mutation: Mutation) -> bool:
     with tempfile.TemporaryDirectory(prefix="paymesh-mutation-") as folder:
         Path(folder).chmod(0o755)
         code = Path(folder) / "code"
-        _copy(code)
-        mutate(mutation, code)
+        copy_code(code)
+        mutation.apply(code)
         for seed in SEEDS:
-            said = [text for text in _run(code, seed) if mutation.reported_as in text]
+            said = [
+                text
+                for text in _run(code, seed)
+                if any(part in text for part in mutation.reported_as)
+            ]
             CONSOLE.print(f"{mutation.name}, seed {seed}: {said[:3] or 'not reported'}")
             if said:
                 return True
     return False
-
-
-def _copy(target: Path) -> None:
-    listed = subprocess.run(
-        ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    for name in listed.stdout.splitlines():
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, target / name)
 
 
 def _run(code: Path, seed: int) -> list[str]:

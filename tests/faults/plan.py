@@ -10,11 +10,11 @@ from enum import StrEnum
 
 from sandbox.networks.cards import BEHAVIORS
 
-PAYMENTS_PER_S = 3.0
+PAYMENTS_PER_S = 4.0
 DURATION_S_MIN = 60.0
-GAP_S = (1.2, 3.8)
+GAP_S = (1.2, 3.0)
 ORDINARY_CARDS = ("4242424242424242", "5555555555554444", "2223003122003222")
-ORDINARY_COPIES = 8  # beside the 34 special cards: two payments in five are ordinary
+ORDINARY_COPIES = 6  # beside the 42 special cards: one payment in three is ordinary
 MERCHANTS = 3
 
 Order = dict[str, object]
@@ -27,6 +27,18 @@ class Kind(StrEnum):
     FREEZE = "freeze"  # SIGSTOP, and SIGCONT later
     CUT = "cut"  # every connection to a card network breaks
     LINE = "line"  # the line to a card network fails as the order says
+    BLOCK = "block"  # what a service writes for its events waits; then it dies with its database
+    FULL = "full"  # there is no room for what it writes: its files may not grow past a size
+    KILL_WRITING = "kill-writing"  # SIGKILL with a file of the archive written and no manifest
+
+
+class Ending(StrEnum):
+    """What a merchant does with funds that are held for it."""
+
+    COLLECT = "collect"
+    COLLECT_PART = "collect-part"
+    CANCEL = "cancel"  # also of a payment that failed and is not tried again
+    LEAVE = "leave"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +62,8 @@ class Payment:
     """One payment and how its merchant goes about it.
 
     next_card: what is tried after a decline. gives_up: a lost answer is not asked for again until
-    everything is healed.
+    everything is healed. is_manual: an approval only holds the funds; ending: what then becomes of
+    them. accepts_part: an approval of less is taken. by_token: its cards are encrypted in browsers.
     """
 
     number: int
@@ -60,6 +73,14 @@ class Payment:
     card: str
     next_card: str | None
     gives_up: bool
+    is_manual: bool = False
+    ending: Ending = Ending.LEAVE
+    accepts_part: bool = False
+    by_token: bool = False
+
+    def amount_to_collect_minor(self, authorized_minor: int) -> int:
+        """What the merchant collects of the funds that are held for it, if it collects any."""
+        return authorized_minor * 3 // 5 if self.ending is Ending.COLLECT_PART else authorized_minor
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +91,10 @@ class _Blow:
     lasts_s: tuple[tuple[float, float], ...] = ((0.0, 0.0),)
     recovers_s: float = 4.0
     killed_meanwhile: str | None = None
+    database: str | None = None
 
     def targets(self) -> list[str]:
-        return [self.target, *([self.killed_meanwhile] if self.killed_meanwhile else [])]
+        return [name for name in (self.target, self.killed_meanwhile, self.database) if name]
 
 
 # Up to well over the sandbox's network timeout of 2 s.
@@ -81,7 +103,20 @@ RECOVERS_S = {"postgres": 6.0, "kafka": 12.0, "connect": 15.0}
 # What matters most is hurt twice as often.
 TWICE = ("txn_svc", "intent_svc", "recon_svc")
 WRITERS = ("txn_svc", "intent_svc", "recon_svc", "webhook_svc")
+READERS = ("intent_svc", "recon_svc", "webhook_svc")  # of Kafka's topics
+MANUAL = 0.35  # the share of payments whose funds are only held
+ACCEPTS_PART = 0.7  # the share of payments that take an approval of less
+BY_TOKEN = 0.4  # the share whose cards are encrypted in a browser
 MEANWHILE_S = 0.4  # before PostgreSQL is back, and before the next fault
+# A sandbox archives every 10 s: in these times it has to, and goes without room for a while.
+ARCHIVER = "audit_svc"
+RECOVERS_ARCHIVER_S = 4.0
+ARCHIVE_BLOWS: tuple[tuple[Kind, tuple[float, float]], ...] = (
+    (Kind.KILL_WRITING, (15.0, 15.0)),
+    (Kind.FULL, (11.0, 15.0)),
+)
+# Nothing at all, or the beginning of a file, or a manifest and no file.
+ROOM: tuple[Order, ...] = ({"file_bytes_max": 0}, {"file_bytes_max": 2_000})
 
 LINE_ORDERS: tuple[tuple[Order, ...], ...] = (
     ({"refuses": True},),
@@ -114,6 +149,10 @@ def draw_payments(seed: int, count: int) -> list[Payment]:
             card=next(cards),
             next_card=chance.choice(ORDINARY_CARDS) if chance.random() < 0.5 else None,
             gives_up=chance.random() < 0.15,
+            is_manual=chance.random() < MANUAL,
+            ending=chance.choice(list(Ending)),
+            accepts_part=chance.random() < ACCEPTS_PART,
+            by_token=chance.random() < BY_TOKEN,
         )
         for number, at_s in enumerate(starts_at_s)
     ]
@@ -142,7 +181,27 @@ def draw_faults(
             for name in blow.targets():
                 busy_until_s[name] = at_s + struck[0].for_s + blow.recovers_s
         at_s += chance.uniform(*GAP_S)
-    return faults
+    if ARCHIVER in processes:
+        faults += _of_the_archive(seed, lasts_s, [one for one in faults if one.target == ARCHIVER])
+    return sorted(faults, key=lambda fault: fault.at_s)
+
+
+def _of_the_archive(seed: int, lasts_s: float, others: Sequence[Fault]) -> Iterator[Fault]:
+    """Yield what goes wrong while the archive is written, when nothing else does to who writes."""
+    chance = random.Random(f"faults of the archive {seed}")
+    at_s, number = chance.uniform(*GAP_S), 0
+    while at_s < lasts_s:
+        kind, lasts = ARCHIVE_BLOWS[number % len(ARCHIVE_BLOWS)]
+        until_s = at_s + lasts[1] + RECOVERS_ARCHIVER_S
+        meets = [one for one in others if at_s - RECOVERS_ARCHIVER_S < one.at_s < until_s]
+        if meets:
+            at_s = meets[-1].at_s + meets[-1].for_s + RECOVERS_ARCHIVER_S
+            continue
+        for_s = round(chance.uniform(*lasts), 2)
+        order = chance.choice(ROOM) if kind is Kind.FULL else {}
+        yield Fault(round(at_s, 2), kind, ARCHIVER, for_s, order)
+        number += 1
+        at_s = until_s + chance.uniform(*GAP_S)
 
 
 def _strike(chance: random.Random, blow: _Blow, at_s: float) -> Iterator[Fault]:
@@ -165,6 +224,12 @@ def _blows(processes: Sequence[str], networks: Sequence[str]) -> list[_Blow]:
         blows += [
             _Blow(Kind.KILL, "postgres", recovers_s=6.0, killed_meanwhile=name)
             for name in WRITERS
+            if name in processes
+        ]
+        # What a service has read and not yet written dies with both.
+        blows += [
+            _Blow(Kind.BLOCK, name, lasts_s=((0.8, 1.6),), recovers_s=6.0, database="postgres")
+            for name in READERS
             if name in processes
         ]
     for name in networks:

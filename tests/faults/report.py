@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.faults.checks import Finding
-from tests.faults.evidence import Change
+from tests.faults.checks.finding import Finding
+from tests.percentiles import percentile
 
 SHOWN_MAX = 10
-UNKNOWN = "timeout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +61,8 @@ class Report:
             console.print(f"  and {len(finding.violations) - SHOWN_MAX} more")
 
 
-def times_to_certainty_s(changes: Iterable[Change]) -> list[float]:
-    """Return how long each attempt that had no answer in time was unknown, sorted."""
-    unknown_since_ms: dict[str, int] = {}
-    times = []
-    for change in sorted(changes, key=lambda change: (change.partition, change.offset)):
-        if change.table != "txn.attempts":
-            continue
-        if change.after == UNKNOWN:
-            unknown_since_ms.setdefault(change.id, change.at_ms)
-        elif change.before == UNKNOWN:
-            times.append((change.at_ms - unknown_since_ms[change.id]) / 1000)
-    return sorted(times)
-
-
 def _percentiles(times_s: list[float]) -> str:
     if not times_s:
         return "none became certain"
-    at = {percent: times_s[math.ceil((len(times_s) - 1) * percent / 100)] for percent in (50, 99)}
-    return f"{len(times_s)} attempts, p50 {at[50]:.1f} s, p99 {at[99]:.1f} s"
+    p50_s, p99_s = percentile(times_s, 50), percentile(times_s, 99)
+    return f"{len(times_s)} attempts, p50 {p50_s:.1f} s, p99 {p99_s:.1f} s"

@@ -13,6 +13,7 @@ from sandbox.merchants import create_merchant
 from sandbox.state import StateDir
 from tests.e2e.merchant import Keys, Merchant, session
 from tests.faults import gather
+from tests.faults.certainty import certainties
 from tests.faults.checks import CHECKS
 from tests.faults.evidence import Endpoint, Evidence
 from tests.faults.inject import Injector
@@ -20,14 +21,18 @@ from tests.faults.merchants import Merchants
 from tests.faults.mesh import Mesh
 from tests.faults.plan import MERCHANTS, draw_faults, draw_payments, duration_s
 from tests.faults.receiver import Receiver
-from tests.faults.report import Report, times_to_certainty_s
+from tests.faults.report import Report
 
 EVENT_TYPES = (
     *("payment.created", "payment.processing", "payment.authorized"),
-    *("payment.succeeded", "payment.failed", "payment.canceled"),
+    *("payment.succeeded", "payment.failed", "payment.canceled", "payment.capture_failed"),
 )
 # The last merchant wants to hear of outcomes alone.
 SUBSCRIPTIONS = (EVENT_TYPES, EVENT_TYPES, ("payment.succeeded", "payment.failed"))
+TAKEN = """
+select count(distinct network) as count from clearing_files
+where status = 'taken' and check_after is null
+"""
 QUIET_S_MAX = 240.0
 UNCHANGED_S = 75.0  # longer than a lease of webhook_svc: what is open stays open
 
@@ -80,7 +85,10 @@ class _Run:
         self._say("asking again for what has no answer")
         await merchants.ask_again()
         self._say("waiting for quiet")
-        await self._quiet()
+        await self._quiet(self._waiting)
+        self._say("waiting for the clearing files to be taken")
+        await asyncio.to_thread(self._mesh.clear)
+        await self._quiet(self._untaken)
         evidence = await asyncio.to_thread(
             gather.evidence, self._mesh, merchants.requests, endpoints, self._receiver.deliveries
         )
@@ -117,12 +125,12 @@ class _Run:
                     if (merchant_id, key) == (request.merchant_id, request.key)
                 ]
 
-    async def _quiet(self) -> None:
-        """Wait until nothing is open and all is told, or nothing moves any more."""
+    async def _quiet(self, count: Callable[[], dict[str, int]]) -> None:
+        """Wait until nothing is left to count, or nothing moves any more."""
         deadline = time.monotonic() + QUIET_S_MAX
         seen, seen_at = "", time.monotonic()
         while time.monotonic() < deadline:
-            waiting = await asyncio.to_thread(self._waiting)
+            waiting = await asyncio.to_thread(count)
             now = json.dumps(waiting, sort_keys=True)
             if not any(waiting.values()):
                 return
@@ -149,6 +157,16 @@ class _Run:
             "deliveries": int(sending["count"]),
         }
 
+    def _untaken(self) -> dict[str, int]:
+        """Return how many clearing files and lines are not dealt with yet."""
+        [taken] = self._mesh.query("recon", TAKEN)
+        [lines] = self._mesh.query(
+            "recon",
+            "select count(*) as count from clearing_lines where verdict in ('waiting', 'open')",
+        )
+        networks = len(self._mesh.status()["networks"])
+        return {"files": networks - int(taken["count"]), "lines": int(lines["count"])}
+
     def _report(self, evidence: Evidence, injector: Injector) -> Report:
         return Report(
             seed=self._seed,
@@ -156,6 +174,6 @@ class _Run:
             faults=[str(fault) for fault in injector.done],
             restarts=self._mesh.restarts(),
             proxied=self._mesh.proxied(),
-            certainty_s=times_to_certainty_s(evidence.changes),
+            certainty_s=sorted(end.took_s for end in certainties(evidence.changes)),
             findings=[check(evidence) for check in CHECKS],
         )

@@ -8,6 +8,7 @@ import json
 import socket
 import ssl
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,12 @@ from typing import Any
 import aiohttp
 import grpc
 import psycopg
-from paymesh.merchant.v1 import merchant_service_pb2, merchant_service_pb2_grpc, mode_pb2
+from paymesh.merchant.v1 import (
+    api_key_rights_pb2,
+    merchant_service_pb2,
+    merchant_service_pb2_grpc,
+    mode_pb2,
+)
 
 from sandbox.operator_access import operator_channel
 
@@ -27,6 +33,7 @@ ACCOUNT = merchant_service_pb2.BankAccountInput(
     account_number="GB33BUKB20201555555555",
     routing_number="202015",
 )
+OPERATOR = "ana@paymesh.example"
 BODY = b'{"amountInCents":1099,"currency":"usd"}'
 
 
@@ -89,8 +96,14 @@ class Authz:
         with psycopg.connect(self.database_url.replace("+psycopg", "")) as connection:
             return connection.execute(sql.encode(), parameters).fetchall()
 
-    async def new_keys(self, mode: mode_pb2.ModeEnum.Mode = mode_pb2.ModeEnum.test) -> Keys:
-        """Take a merchant on."""
+    async def new_keys(
+        self,
+        mode: mode_pb2.ModeEnum.Mode = mode_pb2.ModeEnum.test,
+        *,
+        rights: api_key_rights_pb2.ApiKeyRights | None = None,
+        networks: Sequence[str] = (),
+    ) -> Keys:
+        """Take a merchant on. networks: where the keys may be used from, none for anywhere."""
         async with self.operator() as channel:
             stub: Any = merchant_service_pb2_grpc.MerchantServiceStub(channel)
             created = await stub.CreateMerchant(
@@ -101,7 +114,13 @@ class Authz:
             )
             made = await stub.CreateApiKey(
                 merchant_service_pb2.CreateApiKeyRequest(
-                    merchant_id=created.merchant.id, mode=mode
+                    merchant_id=created.merchant.id,
+                    mode=mode,
+                    requested_by=OPERATOR,
+                    rights=rights,
+                    networks=api_key_rights_pb2.ApiKeyNetworks(cidrs=networks)
+                    if networks
+                    else None,
                 ),
                 timeout=5,
             )

@@ -5,7 +5,7 @@ The services are real and speak gRPC to each other; what lies between two of the
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +23,7 @@ from chassis.idempotency import Keyed
 from chassis.identity import Caller
 from chassis.ids import new_id
 from intent_svc.consumer import AttemptConsumer
-from intent_svc.domain import PaymentIntent
+from intent_svc.domain.payment_intent import PaymentIntent
 from intent_svc.service import PaymentIntentLifecycleService
 from tests.fakes import FakeClock
 from tests.integration.intent_parts import IntentProcess, a_wish, answered
@@ -62,6 +62,18 @@ class Lifecycle(lifecycle_grpc.PaymentIntentLifecycleServiceServicer):
         if self.is_deaf:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "away")
         return await self.inner.BatchApplyOutcome(request, context)
+
+    async def BatchCheckClientSecrets(  # noqa: N802 the contract's name
+        self, request: lifecycle_pb2.BatchCheckClientSecretsRequest, context: Context
+    ) -> lifecycle_pb2.BatchCheckClientSecretsResponse:
+        """Check client secrets."""
+        return await self.inner.BatchCheckClientSecrets(request, context)
+
+    async def BatchFindPurgedPayments(  # noqa: N802 the contract's name
+        self, request: lifecycle_pb2.BatchFindPurgedPaymentsRequest, context: Context
+    ) -> lifecycle_pb2.BatchFindPurgedPaymentsResponse:
+        """Say which payments were purged."""
+        return await self.inner.BatchFindPurgedPayments(request, context)
 
     async def LookUpPaymentIntent(  # noqa: N802 the contract's name
         self, request: lifecycle_pb2.LookUpPaymentIntentRequest, context: Context
@@ -110,11 +122,15 @@ class Holds:
     records: CaptureStore
     lifecycle: Lifecycle
     authorizations: Authorizations
+    intents: IntentClient
     network: Simulator
 
-    async def authorized(self, caller: Caller, behavior: str = "approved") -> PaymentIntent:
+    async def authorized(
+        self, caller: Caller, behavior: str = "approved", *, accepts_part: bool = False
+    ) -> PaymentIntent:
         """Return an intent that was charged with a card for which the network behaves so."""
-        answer = await self.process.handlers.create(caller, a_wish(is_manual=True), None)
+        wish = a_wish(is_manual=True, accepts_part=accepts_part)
+        answer = await self.process.handlers.create(caller, wish, None)
         intent_id = answered(answer).id
         await self.charge(caller, intent_id, card_fields(self.network.name, behavior))
         return await self.intent(caller, intent_id)
@@ -168,8 +184,14 @@ class Holds:
 
     async def consume(self, intent: PaymentIntent) -> None:
         """Bring every event about the intent's attempts to intent_svc, as Kafka does."""
+        await self.take(intent, await self.attempt_events(intent))
+
+    async def take(
+        self, intent: PaymentIntent, events: Iterable[attempt_event_pb2.AttemptEvent]
+    ) -> None:
+        """Bring events about the intent's attempts to intent_svc in this order."""
         consumer = AttemptConsumer(self.other.handlers)
-        for offset, event in enumerate(await self.attempt_events(intent)):
+        for offset, event in enumerate(events):
             record = Record(
                 "events.attempt",
                 0,
@@ -202,7 +224,7 @@ async def holds_over(
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         process, other = (IntentProcess(each, clock, channel) for each in intent_databases)
         intents = IntentClient(channel)
-        attempts = AttemptHandlers(txn.store, txn.attempt_store, intents, pools, clock)
+        attempts = txn.resolver(intents, pools)
         records = CaptureStore(txn_database, clock)
         captures = CaptureHandlers(txn.store, records, attempts, pools, clock)
         lifecycle = Lifecycle(PaymentIntentLifecycleService(process.handlers))
@@ -215,12 +237,15 @@ async def holds_over(
             process,
             other,
             txn,
-            ChargeHandlers(txn.store, attempts, intents, pools, clock),
+            ChargeHandlers(
+                txn.store, attempts, intents, txn.tokens(intents), txn.archived(), pools, clock
+            ),
             attempts,
             captures,
             records,
             lifecycle,
             authorizations,
+            intents,
             network,
         )
         await server.stop(None)

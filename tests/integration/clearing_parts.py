@@ -30,6 +30,7 @@ from recon_svc.store.finding import FindingStore
 from recon_svc.store.judging import JudgingStore
 from recon_svc.store.report import ReportStore
 from tests.fakes import FakeClock
+from tests.integration.owner import as_owner
 from tests.unit.clearing.files import DAY, IPM, TC33, a_file, a_row
 
 MERCHANT = MerchantId("mer_2b0000000000000000000000000")
@@ -126,13 +127,16 @@ class ClearingProcess:
         self.attempts = AttemptStore(database)
         self.reports = ReportStore(database)
         self.breaks = BreakHandlers(BreakStore(database), self.reports, self.clock)
-        self.clearing = ClearingHandlers(
-            Inbox(inbox.as_uri()),
-            (ClearingStore(database), JudgingStore(database), FindingStore(database)),
-            client,
-            RULES,
-            self.clock,
+        self.clearing = self.taking_from(Inbox(inbox.as_uri()))
+
+    def taking_from(self, inbox: Inbox) -> ClearingHandlers:
+        """Return what takes the files of an inbox."""
+        stores = (
+            ClearingStore(self.database),
+            JudgingStore(self.database),
+            FindingStore(self.database),
         )
+        return ClearingHandlers(inbox, stores, self.client, RULES, self.clock)
 
     def again(self) -> ClearingProcess:
         """Return a process that begins anew where this one was."""
@@ -161,7 +165,7 @@ class ClearingProcess:
 
     async def rows(self) -> dict[str, int]:
         """Return how much was written."""
-        [row] = await self.database.fetch(ROWS)
+        [row] = await as_owner(self.database, ROWS)
         return dict(row)
 
     async def report(self) -> DailyReport:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -12,18 +11,22 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
-from psycopg import sql
+import sqlalchemy
 
-from chassis.database import Database, connect, migrate
+from chassis.database import Database, connect
 from chassis.identity import Caller
-from sandbox.platform.certificates import KEY_ID, issue
+from chassis.migrate import migrate
+from sandbox.platform.certificates import issue
 from sandbox.platform.postgres import Postgres
-from sandbox.state import ROLES, ROOT
+from sandbox.state import DATABASES, ROOT
+from sandbox.topology import SERVICES
 from tests.fakes import FakeClock
 from tests.integration.authz_client import Authz, free_port
 from tests.integration.capture_parts import Holds, holds_over
@@ -41,39 +44,48 @@ from tests.integration.txn_parts import NETWORK
 from txn_svc.networks.pool import NetworkPool
 
 START_S_MAX = 30.0
+PACKAGES = dict(SERVICES.values())  # by service
 
 
 class DatabaseServer:
     """A running PostgreSQL with the roles of the sandbox."""
 
     def __init__(self, server: Postgres) -> None:
-        self._server = server
+        self.server = server
         self._number = count(1)
 
-    def database(self, role: str) -> str:
-        """Return the SQLAlchemy URL of a new, empty database that belongs to a service's role."""
-        name = f"{role}_{next(self._number)}"
-        with psycopg.connect(self._server.dsn("postgres", "postgres"), autocommit=True) as admin:
-            admin.execute(
-                sql.SQL("create database {} owner {}").format(
-                    sql.Identifier(name), sql.Identifier(role)
-                )
-            )
-        return self._server.dsn(role, name).replace("postgresql://", "postgresql+psycopg://")
+    def database(self, service: str) -> str:
+        """Return the SQLAlchemy URL, as a service has it, of a new database of that service."""
+        name = self.empty_database(service)
+        migrate(self.url(f"{service}_owner", name), PACKAGES[service])
+        return self.url(service, name)
+
+    def empty_database(self, service: str) -> str:
+        """Return the name of a new database that has no tables yet."""
+        name = f"{DATABASES[service]}_{next(self._number)}"
+        self.server.create_databases({service: name})
+        return name
+
+    def url(self, role: str, name: str) -> str:
+        """Return the SQLAlchemy URL of a database for a role."""
+        return self.server.url(role, name).replace("postgresql://", "postgresql+psycopg://")
+
+    def admin(self, url: str) -> psycopg.Connection[tuple[Any, ...]]:
+        """Connect to the database of a URL as the superuser, for what no service may do."""
+        name = sqlalchemy.make_url(url).database or ""
+        return psycopg.connect(self.server.superuser_url(name), autocommit=True)
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[DatabaseServer]:
-    """Start PostgreSQL as the sandbox does, and stop it after the last test."""
+@contextmanager
+def running_server(tls: Path) -> Iterator[DatabaseServer]:
+    """Run PostgreSQL as the sandbox does, in a folder of its own."""
     folder = Path(tempfile.mkdtemp(prefix="paymesh-postgres-"))
     folder.chmod(0o755)  # root's server runs as a user who must be let in
-    passwords = {role: secrets.token_hex(8) for role in ROLES}
-    server = Postgres(folder / "postgres", free_port(), passwords)
+    server = Postgres(folder / "postgres", free_port(), tls, folder / "programs")
     process = None
     try:
         server.prepare()
         process = start_server(server, folder / "postgres.log")
-        create_roles(server, passwords)
         yield DatabaseServer(server)
     finally:
         if process is not None:
@@ -83,12 +95,18 @@ def postgres() -> Iterator[DatabaseServer]:
 
 
 @pytest.fixture(scope="session")
+def postgres(tls: Path) -> Iterator[DatabaseServer]:
+    """Start PostgreSQL, and stop it after the last test."""
+    with running_server(tls) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 async def intent_processes(
     postgres: DatabaseServer, tls: Path
 ) -> AsyncIterator[list[IntentProcess]]:
     """Run two processes of intent_svc on one database; tests differ in their merchants."""
     first, settings = await database_and_settings(postgres.database("intent"), tls)
-    await migrate(settings, "intent_svc")
     processes = [IntentProcess(each, FakeClock()) for each in (first, await connect(settings))]
     yield processes
     for process in processes:
@@ -100,7 +118,6 @@ async def intent_processes(
 async def txn_databases(postgres: DatabaseServer, tls: Path) -> AsyncIterator[list[Database]]:
     """Return what two processes of txn_svc reach one database by; tests differ in merchants."""
     first, settings = await database_and_settings(postgres.database("txn"), tls)
-    await migrate(settings, "txn_svc")
     databases = [first, await connect(settings)]
     yield databases
     for database in databases:
@@ -111,7 +128,6 @@ async def txn_databases(postgres: DatabaseServer, tls: Path) -> AsyncIterator[li
 async def recon_databases(postgres: DatabaseServer, tls: Path) -> AsyncIterator[list[Database]]:
     """Return what two processes of recon_svc reach one database by; tests differ in merchants."""
     first, settings = await database_and_settings(postgres.database("recon"), tls)
-    await migrate(settings, "recon_svc")
     databases = [first, await connect(settings)]
     yield databases
     for database in databases:
@@ -122,9 +138,7 @@ async def recon_databases(postgres: DatabaseServer, tls: Path) -> AsyncIterator[
 async def hold_databases(postgres: DatabaseServer, tls: Path) -> AsyncIterator[list[Database]]:
     """Return ways to databases of their own: two of intent_svc, one of txn_svc."""
     first, settings = await database_and_settings(postgres.database("intent"), tls)
-    await migrate(settings, "intent_svc")
-    txn, txn_settings = await database_and_settings(postgres.database("txn"), tls)
-    await migrate(txn_settings, "txn_svc")
+    txn, _ = await database_and_settings(postgres.database("txn"), tls)
     databases = [first, await connect(settings), txn]
     yield databases
     for database in databases:
@@ -150,8 +164,7 @@ async def resolving(
 @pytest.fixture
 async def recon_database(postgres: DatabaseServer, tls: Path) -> AsyncIterator[Database]:
     """Return a new database of recon_svc: breaks are nobody's in particular."""
-    database, settings = await database_and_settings(postgres.database("recon"), tls)
-    await migrate(settings, "recon_svc")
+    database, _ = await database_and_settings(postgres.database("recon"), tls)
     yield database
     await database.close()
 
@@ -208,7 +221,7 @@ async def authz(
 ) -> AsyncIterator[Authz]:
     """Run edge/authz until the last test."""
     ports = [free_port() for _ in range(3)]
-    url = postgres.database("edge")
+    url = postgres.database("authz")
     settings = {
         "SERVICE_NAME": "authz",
         "LISTEN": f"127.0.0.1:{ports[0]}",
@@ -220,7 +233,6 @@ async def authz(
         "TLS_CA": str(tls / "ca.crt"),
         "JWKS_FILE": str(tls / "jwks.json"),
         "JWT_KEY_FILE": str(tls / "jwt.key"),
-        "JWT_KEY_ID": KEY_ID,
         "MASTER_KEY_FILE": str(tls / "master.key"),
         "DRAIN_S": "1",
         "TRACE_ENDPOINT": f"localhost:{collector.port}",
@@ -260,7 +272,7 @@ def start_server(server: Postgres, log: Path) -> subprocess.Popen[bytes]:
     deadline = time.monotonic() + START_S_MAX
     while True:
         try:
-            psycopg.connect(server.dsn("postgres", "postgres"), connect_timeout=2).close()
+            psycopg.connect(server.superuser_url("postgres"), connect_timeout=2).close()
         except psycopg.OperationalError:
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
@@ -269,15 +281,3 @@ def start_server(server: Postgres, log: Path) -> subprocess.Popen[bytes]:
             time.sleep(0.1)
         else:
             return process
-
-
-def create_roles(server: Postgres, passwords: dict[str, str]) -> None:
-    with psycopg.connect(server.dsn("postgres", "postgres"), autocommit=True) as admin:
-        for role in ROLES:
-            if role != "postgres":
-                replication = sql.SQL("replication" if role == "debezium" else "")
-                admin.execute(
-                    sql.SQL("create role {} login {} password {}").format(
-                        sql.Identifier(role), replication, sql.Literal(passwords[role])
-                    )
-                )

@@ -26,9 +26,8 @@ from paymesh.intent.v1 import (
 from chassis.errors import ParameterInvalid, ServiceUnavailable
 from chassis.idempotency import mark_replayed
 from chassis.identity import Context, current_caller, server_credentials
-from chassis.server import Service, build_server
+from chassis.server import EDGE, Service, build_server, only
 from sandbox.platform import envoy
-from sandbox.state import ROOT
 from tests.integration.authz_client import Answer, Keys, free_port
 from tests.integration.settings import settings_of
 
@@ -68,7 +67,7 @@ class ScriptedIntents(payment_intent_service_pb2_grpc.PaymentIntentServiceServic
     """
 
     def __init__(self) -> None:
-        self.callers: list[tuple[str, str, str]] = []
+        self.callers: list[tuple[str, str]] = []
         self.metadata: list[dict[str, Any]] = []
         self.is_away = False
         self.port = 0
@@ -147,7 +146,7 @@ class ScriptedIntents(payment_intent_service_pb2_grpc.PaymentIntentServiceServic
 
     def _remember(self, context: Context) -> None:
         caller = current_caller()
-        self.callers.append((caller.merchant_id, caller.mode, caller.request_id))
+        self.callers.append((caller.merchant_id, caller.mode))
         self.metadata.append(dict(context.invocation_metadata() or ()))
 
 
@@ -157,6 +156,7 @@ class Edge:
 
     url: str
     admin_url: str
+    metrics_url: str
     access_log: Path
     tls: Path
     keys: Keys
@@ -202,9 +202,11 @@ class Edge:
         content: bytes = b"",
         headers: dict[str, str] | None = None,
         session: aiohttp.ClientSession | None = None,
+        *,
+        keys: Keys | None = None,
     ) -> Answer:
-        """Send a signed request."""
-        signed = self.keys.signed(method, path, content) | (headers or {})
+        """Send a signed request. keys: of another merchant than the edge's own."""
+        signed = (keys or self.keys).signed(method, path, content) | (headers or {})
         return await self.send(method, path, content, signed, session)
 
     async def statistic(self, name: str) -> int:
@@ -212,6 +214,12 @@ class Edge:
         url = f"{self.admin_url}/stats?filter=^{re.escape(name)}$"
         text = (await asyncio.to_thread(_fetch, url)).decode()
         return int(text.rpartition(":")[2] or 0)
+
+    async def clusters(self) -> list[dict[str, Any]]:
+        """Return the clusters as Envoy has read them."""
+        url = f"{self.admin_url}/config_dump?resource=static_clusters"
+        found = json.loads(await asyncio.to_thread(_fetch, url))["configs"]
+        return [each["cluster"] for each in found]
 
     async def until_statistic(self, name: str, holds: Callable[[int], bool]) -> None:
         """Return when this holds for a statistic. Raises TimeoutError if it never does."""
@@ -266,6 +274,11 @@ async def _intent_service(tls: Path) -> AsyncIterator[ScriptedIntents]:
                         intents, server
                     )
                 ),
+                only(
+                    EDGE,
+                    *("CreatePaymentIntent", "GetPaymentIntent", "ListPaymentIntents"),
+                    *("CancelPaymentIntent", "CapturePaymentIntent"),
+                ),
             )
         ],
     )
@@ -303,6 +316,7 @@ async def running_edge(
         edge = Edge(
             f"https://localhost:{free_port()}",
             f"http://127.0.0.1:{free_port()}",
+            f"http://127.0.0.1:{free_port()}",
             folder / "access.log",
             tls,
             keys,
@@ -329,21 +343,24 @@ def _configure(
 ) -> Sequence[str]:
     """Write the edge's configuration for a test and return how to run it."""
     nobody = free_port()
-    admin_port = int(edge.admin_url.rpartition(":")[2])
+    admin_port, metrics_port = (
+        int(url.rpartition(":")[2]) for url in (edge.admin_url, edge.metrics_url)
+    )
     values: dict[str, object] = {
         "EDGE_ADDRESS": "127.0.0.1",
         "EDGE_PORT": edge.url.rpartition(":")[2],
         "ADMIN_PORT": admin_port,
+        "METRICS_PORT": metrics_port,
         "TLS_DIR": edge.tls,
-        "DESCRIPTOR_SET": ROOT / "gen" / "api.binpb",
         "ACCESS_LOG": edge.access_log,
         "INTENT_PORT": ports[0],
         "TXN_PORT": nobody,
         "WEBHOOK_PORT": nobody,
+        "WEB_PORT": nobody,
         **addresses,
     }
     values |= {name.replace("_PORT", "_HOST"): "127.0.0.1" for name in values if "_PORT" in name}
-    command = envoy.spec(folder, values, admin_port).command
+    command = envoy.spec(folder, values, admin_port, metrics_port).command
     configuration = folder / "envoy.yaml"
     text = configuration.read_text()
     endpoints = "".join(ENDPOINT.format(port=port) for port in ports)

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import grpc
 from paymesh.events.v1 import payment_intent_event_pb2
 from paymesh.intent.v1 import payment_intent_pb2
 
+from chassis.archived import ArchiveClient
 from chassis.database import Database, Row
 from chassis.idempotency import Keyed
 from chassis.identity import Caller, Mode
 from chassis.ids import MerchantId, PaymentIntentId, TransactionId, new_id, new_merchant_id
 from intent_svc.clients import AuthorizationClient
-from intent_svc.domain import Event, Failure, Outcome, PaymentIntent, Status
+from intent_svc.domain.payment_intent import Event, Failure, Outcome, PaymentIntent, Status
 from intent_svc.handlers import IntentHandlers, Told, Wish
+from intent_svc.store.archived import ArchivedIntents
 from intent_svc.store.due import DueStore
 from intent_svc.store.intents import IntentStore
 from intent_svc.store.items import Answer
 from intent_svc.store.statements import CHANGE
 from tests.fakes import FakeClock
+from tests.integration.owner import as_owner
 
 AMOUNT_MINOR = 1099
 HOLD_S = 7 * 86_400
@@ -54,6 +58,7 @@ class IntentProcess:
             self.store,
             DueStore(database, clock),
             AuthorizationClient(txn or grpc.aio.insecure_channel(NOWHERE)),
+            ArchivedIntents(database, ArchiveClient(grpc.aio.insecure_channel(NOWHERE))),
             clock,
             REQUEST_KEY,
         )
@@ -61,7 +66,7 @@ class IntentProcess:
     async def begin(self, intent: PaymentIntent, transaction_id: str) -> PaymentIntent:
         """Give the intent to a transaction."""
         return await self.handlers.begin_processing(
-            intent.merchant_id, intent.mode, intent.id, transaction_id
+            intent.merchant_id, intent.mode, intent.id, transaction_id, claim_before=math.inf
         )
 
     async def intent(
@@ -102,7 +107,8 @@ class IntentProcess:
 
     async def events(self, intent_id: str) -> list[payment_intent_event_pb2.PaymentIntentEvent]:
         """Return the intent's events from the outbox, in the order of their versions."""
-        rows = await self.database.fetch(
+        rows = await as_owner(
+            self.database,
             "select id, aggregatetype, type, payload from outbox where aggregateid = %(id)s",
             id=intent_id,
         )
@@ -116,7 +122,8 @@ class IntentProcess:
 
     async def consumed(self, *event_ids: str) -> list[str]:
         """Return which of these events are noted as consumed."""
-        rows = await self.database.fetch(
+        rows = await as_owner(
+            self.database,
             "select event_id from consumed_events where event_id = any(%(ids)s)",
             ids=list(event_ids),
         )
@@ -144,13 +151,24 @@ class RestlessDatabase:
 
 
 def a_caller(mode: Mode = "test", merchant_id: MerchantId | None = None) -> Caller:
-    return Caller(merchant_id or new_merchant_id(), mode, "req-1")
+    return Caller(merchant_id or new_merchant_id(), mode)
 
 
 def a_wish(
-    amount_minor: int = AMOUNT_MINOR, description: str | None = None, *, is_manual: bool = False
+    amount_minor: int = AMOUNT_MINOR,
+    description: str | None = None,
+    *,
+    is_manual: bool = False,
+    accepts_part: bool = False,
 ) -> Wish:
-    return Wish(amount_minor, "usd", description, {"order": "6735"}, is_manual_capture=is_manual)
+    return Wish(
+        amount_minor,
+        "usd",
+        description,
+        {"order": "6735"},
+        is_manual_capture=is_manual,
+        accepts_part=accepts_part,
+    )
 
 
 def an_intent(caller: Caller, currency: str = "usd", created: int = 1_772_366_400) -> PaymentIntent:
@@ -186,6 +204,7 @@ def a_told(
             amount_captured_minor=amount_minor if outcome is Event.SUCCEED else 0,
             failure=DECLINED if outcome is Event.FAIL else None,
             capture_before=intent.created + HOLD_S if outcome is Event.AUTHORIZE else None,
+            amount_authorized_minor=0 if outcome is Event.FAIL else intent.amount_minor,
         ),
     )
 

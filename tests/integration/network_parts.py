@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +21,10 @@ import aiohttp
 import pytest
 
 from chassis.networks import ClearingRule, InquiryRule, NetworkRules, ReversalRule
+from sandbox.networks.certificates import network_authority, network_files, server_name
+from sandbox.platform.authority import LIFETIME
 from txn_svc.domain.card import Card, CardFields, check_card
+from txn_svc.networks.link import NetworkLink
 from txn_svc.networks.pool import CardNetworkUnavailable, NetworkPool
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,25 +50,55 @@ CARDS = {
     "closed": ("4000000000990087", "5200000000990082"),
     "slow": ("4000000000990111", "5200000000990116"),
     "half": ("4000000000990129", "5200000000990124"),
+    "half, answer lost": ("4000000000990160", "5200000000990165"),
     "missing in clearing": ("4000000000990053", "5200000000990058"),
     "over in clearing": ("4000000000990061", "5200000000990066"),
     "twice in clearing": ("4000000000990103", "5200000000990108"),
+    "captures refused": ("4000000000990145", "5200000000990140"),
+    "first capture refused": ("4000000000990152", "5200000000990157"),
     "capture unanswered": ("4000000000990137", "5200000000990132"),
 }
 
 
+@cache
+def network_tls(name: str) -> Path:
+    """Return a folder with certificates of a network's CA, for this run of the tests."""
+    folder = Path(tempfile.mkdtemp(prefix="paymesh-network-tls-"))
+    atexit.register(shutil.rmtree, folder)
+    network_authority(folder, name, LIFETIME).renew()
+    return folder
+
+
+def a_link(name: str, *addresses: str, **changes: object) -> NetworkLink:
+    """Return how the acquirer reaches a network."""
+    files = network_files(network_tls(name), "acquirer")
+    fields = {
+        "addresses": addresses,
+        "server_name": server_name(name),
+        "certificate_file": files.certificate,
+        "key_file": files.key,
+        "ca_file": files.ca,
+    }
+    return NetworkLink.model_validate(fields | changes)
+
+
 @dataclass(frozen=True, slots=True)
 class Simulator:
-    """A running simulated network."""
+    """A running simulated network. tls: certificates of its CA, if not those of all tests."""
 
     name: str
     port: int
     admin_port: int
     folder: Path
+    tls: Path | None = None
 
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def link(self) -> NetworkLink:
+        return a_link(self.name, self.address)
 
     @property
     def inbox(self) -> Path:
@@ -79,6 +116,7 @@ class Simulator:
                 *(sys.executable, "-m", "sandbox.networks", self.name),
                 *("--listen", self.address, "--admin", f"127.0.0.1:{self.admin_port}"),
                 *("--state-dir", str(self.folder), "--client-timeout-s", str(TIMEOUT_S)),
+                *("--tls-dir", str(self.tls or network_tls(self.name))),
                 *("--clearing-dir", str(self.inbox), *more),
             ],
             cwd=ROOT,
@@ -122,7 +160,7 @@ async def a_pool(
     simulator: Simulator, rules: NetworkRules = RULES, *, connections: int = 2
 ) -> AsyncIterator[NetworkPool]:
     """Return a started pool that the network has let in."""
-    pool = NetworkPool(simulator.name, [simulator.address], rules, connections=connections)
+    pool = NetworkPool(simulator.name, simulator.link, rules, connections=connections)
     await pool.start()
     try:
         await signed_on(pool)
@@ -133,7 +171,7 @@ async def a_pool(
 
 async def signed_on(pool: NetworkPool) -> None:
     """Wait until the network has let the pool in."""
-    for _ in range(200):
+    for _ in range(600):
         try:
             reservation = pool.reserve()
         except CardNetworkUnavailable:

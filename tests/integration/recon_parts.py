@@ -198,6 +198,8 @@ def a_record(attempt: Attempt, type_: str) -> Record:
         deadline=attempt.deadline,
         created=attempt.created,
         reversal=attempt.reversal,
+        partial_approval="accepted" if attempt.accepts_part else "refused",
+        amount_approved_in_cents=attempt.amount_approved_minor,
     )
     event = attempt_event_pb2.AttemptEvent(
         id=new_id("evt", attempt.merchant_id),

@@ -20,6 +20,7 @@ from txn_svc.clients import IntentClient
 from txn_svc.domain.attempt import Attempt, AttemptStatus, ReversalReason
 from txn_svc.domain.transaction import Transaction
 from txn_svc.handlers.attempts import AttemptHandlers
+from txn_svc.handlers.card_tokens import CardTokenHandlers
 from txn_svc.handlers.charges import ChargeHandlers
 from txn_svc.networks.pool import NetworkPool
 from txn_svc.store.rows import Step
@@ -48,6 +49,7 @@ class Resolving:
     process: TxnProcess
     resolver: AttemptHandlers
     charges: ChargeHandlers
+    tokens: CardTokenHandlers
     other: TxnProcess
     other_resolver: AttemptHandlers
     other_charges: ChargeHandlers
@@ -65,9 +67,12 @@ class Resolving:
         self.move(UNANSWERED_S)
         return await self.attempt(answer.transaction)
 
-    async def recorded(self, network: str = "visa_sim", key: str = "key-1") -> Step:
+    async def recorded(
+        self, network: str = "visa_sim", key: str = "key-1", *, accepts_part: bool = False
+    ) -> Step:
         """Return a stored attempt that its process died over before it sent anything."""
-        step = a_step(await self.process.begun(self.caller, key), network)
+        begun = await self.process.begun(self.caller, key)
+        step = a_step(begun, network, accepts_part=accepts_part)
         await self.process.store.records.submit(step)
         return step
 
@@ -170,6 +175,7 @@ async def two_processes(
             process,
             resolvers[0],
             process.handlers(channel, networks.pools),
+            process.tokens(IntentClient(channel)),
             other,
             resolvers[1],
             other.handlers(channel, networks.other_pools),

@@ -11,6 +11,7 @@ from tests.integration.resolution_parts import Resolving
 from tests.integration.txn_parts import (
     AMOUNT_MINOR,
     HOLD_TRANSACTION,
+    LEFT_BY_OTHERS,
     a_beginning,
     a_step,
     a_transaction,
@@ -22,10 +23,6 @@ from txn_svc.handlers.charges import Answer
 pytestmark = pytest.mark.integration
 
 SUCCEEDED, FAILED = 1, 3  # as the contract numbers outcomes
-LEFT_BY_OTHERS = """
-delete from transactions t where answered_as is null
-    and not exists (select from attempts a where a.transaction_id = t.id)
-"""
 
 
 @pytest.fixture(autouse=True)

@@ -14,15 +14,18 @@ from paymesh.txn.v1 import attempt_pb2, attempt_service_pb2, attempt_service_pb2
 from chassis.errors import from_rpc_error
 from chassis.identity import server_credentials
 from chassis.server import build_server
-from tests.integration.network_parts import NETWORKS
+from tests.integration.network_parts import NETWORKS, a_link
 from tests.integration.resolution_parts import UNANSWERED_S, Resolving
 from tests.integration.settings import settings_of
 from tests.integration.txn_parts import AMOUNT_MINOR
 from txn_svc.__main__ import services
 from txn_svc.handlers.captures import CaptureHandlers
+from txn_svc.handlers.card_keys import CardKeyHandlers
 from txn_svc.networks.pool import NetworkPool
 from txn_svc.service.attempts import AttemptService
 from txn_svc.service.authorizations import AuthorizationService
+from txn_svc.service.card_keys import CardKeyService
+from txn_svc.service.card_tokens import CardTokenService
 from txn_svc.service.transactions import TransactionService
 from txn_svc.store.captures import CaptureStore
 
@@ -77,6 +80,7 @@ async def address(resolving: Resolving, tls: Path) -> AsyncIterator[str]:
     settings = settings_of("txn", tls)
     parts = services(
         TransactionService(resolving.charges, b"k" * 32),
+        CardTokenService(resolving.tokens),
         AttemptService(resolving.resolver),
         AuthorizationService(
             CaptureHandlers(
@@ -87,6 +91,7 @@ async def address(resolving: Resolving, tls: Path) -> AsyncIterator[str]:
                 resolving.process.clock,
             )
         ),
+        CardKeyService(CardKeyHandlers(resolving.process.envelopes, resolving.process.card_keys)),
     )
     server, _ = build_server(settings, parts)
     port = server.add_secure_port("127.0.0.1:0", server_credentials(settings))
@@ -144,7 +149,7 @@ async def test_a_call_is_refused_with_its_reason(
     pools = resolving.networks.pools
     pool = pools[network]
     if state == "unreachable":
-        pools[network] = NetworkPool(network, [], pool.rules)
+        pools[network] = NetworkPool(network, a_link(network), pool.rules)
 
     try:
         with pytest.raises(grpc.aio.AioRpcError) as refused:

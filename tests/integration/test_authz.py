@@ -13,8 +13,9 @@ import grpc
 import pytest
 from paymesh.merchant.v1 import merchant_service_pb2, merchant_service_pb2_grpc, mode_pb2
 
-from chassis.identity import TokenVerifier
-from tests.integration.authz_client import ACCOUNT, BODY, Authz, Keys
+from chassis.errors import Unauthenticated
+from chassis.identity import BROWSERS, SERVERS, TokenVerifier
+from tests.integration.authz_client import ACCOUNT, BODY, OPERATOR, Authz, Keys
 
 pytestmark = pytest.mark.integration
 
@@ -31,13 +32,9 @@ async def test_a_signed_request_passes_with_a_token_of_its_merchant_and_mode(
     assert answer.status == 200, answer.content
     assert answer.headers["x-merchant-id"] == keys.merchant_id
     caller = TokenVerifier(tls / "jwks.json").verify(
-        answer.headers["authorization"].removeprefix("Bearer ")
+        answer.headers["authorization"].removeprefix("Bearer "), SERVERS
     )
-    assert (caller.merchant_id, caller.mode, caller.request_id) == (
-        keys.merchant_id,
-        "live",
-        "req-1",
-    )
+    assert (caller.merchant_id, caller.mode) == (keys.merchant_id, "live")
 
 
 async def test_a_refusal_is_the_one_error_body(authz: Authz) -> None:
@@ -164,7 +161,9 @@ async def test_a_revoked_key_stops_working(authz: Authz) -> None:
     assert await status() == 200
     async with authz.operator() as channel:
         stub: Any = merchant_service_pb2_grpc.MerchantServiceStub(channel)
-        request = merchant_service_pb2.RevokeApiKeyRequest(api_key_id=keys.id)
+        request = merchant_service_pb2.RevokeApiKeyRequest(
+            api_key_id=keys.id, requested_by=OPERATOR
+        )
         first = await stub.RevokeApiKey(request, timeout=5)
         again = await stub.RevokeApiKey(request, timeout=5)
 
@@ -182,7 +181,8 @@ async def test_rolling_a_key_keeps_the_old_one_for_the_overlap(authz: Authz) -> 
     async with authz.operator() as channel:
         stub: Any = merchant_service_pb2_grpc.MerchantServiceStub(channel)
         rolled = await stub.RollApiKey(
-            merchant_service_pb2.RollApiKeyRequest(api_key_id=keys.id), timeout=5
+            merchant_service_pb2.RollApiKeyRequest(api_key_id=keys.id, requested_by=OPERATOR),
+            timeout=5,
         )
         listed = await stub.ListApiKeys(
             merchant_service_pb2.ListApiKeysRequest(merchant_id=keys.merchant_id), timeout=5
@@ -248,3 +248,89 @@ async def test_nobody_but_the_edge_is_answered(authz: Authz) -> None:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=without)) as session:
         with pytest.raises(aiohttp.ClientConnectionError):
             await session.get(authz.http_url + "/payment-intents")
+
+
+def _bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}", "X-Request-Id": "req-1"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content"),
+    [("GET", "/card-encryption-keys", b""), ("POST", "/card-tokens", b'{"clientSecret":"s"}')],
+)
+async def test_a_browser_passes_with_a_publishable_key_and_a_token_for_browsers(
+    authz: Authz, tls: Path, method: str, path: str, content: bytes
+) -> None:
+    keys = await authz.new_keys(mode_pb2.ModeEnum.live)
+
+    answer = await authz.ask(method, path, content, _bearer(keys.publishable))
+
+    assert answer.status == 200, answer.content
+    token = answer.headers["authorization"].removeprefix("Bearer ")
+    verifier = TokenVerifier(tls / "jwks.json")
+    caller = verifier.verify(token, BROWSERS)
+    assert (caller.merchant_id, caller.mode) == (keys.merchant_id, "live")
+    with pytest.raises(Unauthenticated):
+        verifier.verify(token, SERVERS)
+
+
+async def test_browsers_and_servers_are_limited_apart(authz: Authz) -> None:
+    keys = await authz.new_keys()
+
+    browser = await authz.ask("GET", "/card-encryption-keys", headers=_bearer(keys.publishable))
+    signed = keys.signed("GET", "/payment-intents")
+    server = await authz.ask("GET", "/payment-intents", headers=signed)
+
+    assert browser.headers["x-rate-limit-key"] == keys.id
+    assert server.headers["x-rate-limit-key"] == keys.merchant_id
+    assert browser.headers["x-merchant-id"] == server.headers["x-merchant-id"] == keys.merchant_id
+
+
+async def test_a_browser_with_a_key_that_is_none_is_refused(authz: Authz) -> None:
+    keys = await authz.new_keys()
+    async with authz.operator() as channel:
+        stub: Any = merchant_service_pb2_grpc.MerchantServiceStub(channel)
+        request = merchant_service_pb2.RevokeApiKeyRequest(
+            api_key_id=keys.id, requested_by=OPERATOR
+        )
+        await stub.RevokeApiKey(request, timeout=5)
+
+    headers = [
+        {"X-Request-Id": "req-1"},
+        _bearer(keys.secret),
+        _bearer("pk_test_" + "0" * 24),
+        _bearer(keys.publishable),
+    ]
+    answers = [await authz.ask("POST", "/card-tokens", b"{}", each) for each in headers]
+
+    assert [(answer.status, answer.error["code"]) for answer in answers] == [
+        (401, "request_not_signed"),
+        (401, "request_not_signed"),
+        (401, "signature_invalid"),
+        (401, "signature_invalid"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "content", "status", "code"),
+    [
+        ("POST /card-tokens", b'{"number":"4242424242424242"}', 400, "parameter_unknown"),
+        ("POST /card-tokens", b'{"encryptedCard":5}', 400, "parameter_invalid"),
+        ("POST /card-tokens?clientSecret=s", b"{}", 400, "parameter_unknown"),
+        ("GET /card-encryption-keys?kid=k", b"", 400, "parameter_unknown"),
+        ("GET /card-tokens", b"", 404, "resource_missing"),
+        ("PUT /card-encryption-keys", b"{}", 404, "resource_missing"),
+        ("POST /card-tokens/", b"{}", 401, "request_not_signed"),
+        ("GET /payment-intents", b"", 401, "request_not_signed"),
+        ("POST /payment-intents/pi_x/transactions", b"{}", 401, "request_not_signed"),
+    ],
+)
+async def test_a_browser_s_request_is_checked_as_strictly_and_goes_nowhere_else(
+    authz: Authz, asked: str, content: bytes, status: int, code: str
+) -> None:
+    keys = await authz.new_keys()
+    method, path = asked.split()
+
+    answer = await authz.ask(method, path, content, _bearer(keys.publishable))
+
+    assert (answer.status, answer.error["code"]) == (status, code)

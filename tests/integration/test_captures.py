@@ -12,8 +12,8 @@ from paymesh.intent.v1 import payment_intent_pb2
 from chassis.database import Database
 from chassis.errors import IdempotencyKeyInUse, IdempotencyKeyReused, ParameterInvalid
 from chassis.identity import Caller
-from intent_svc import domain
-from intent_svc.domain import IntentInUnexpectedState, PaymentIntent, Status
+from intent_svc.domain import payment_intent
+from intent_svc.domain.payment_intent import IntentInUnexpectedState, PaymentIntent, Status
 from intent_svc.store.items import Answer, Change, Key
 from intent_svc.store.keys import KeyStore, LateAnswer, Used
 from tests.integration.capture_parts import Holds
@@ -41,7 +41,7 @@ def _begun(intent: PaymentIntent) -> Change:
         intent.merchant_id,
         intent.id,
         intent.mode,
-        partial(domain.begin_capture, amount_minor=500, now=0),
+        partial(payment_intent.begin_capture, amount_minor=500, now=0),
         a_key(),
         is_answered_later=True,
     )
@@ -331,7 +331,7 @@ async def test_txn_svc_itself_does_one_of_a_capture_and_a_release(
 ) -> None:
     intent = await holds.authorized(caller)
     name = str(intent.latest_transaction_id)
-    capture = holds.captures.capture(caller.merchant_id, name, 500)
+    capture = holds.captures.capture(caller.merchant_id, name, 500, 1)
     void = holds.captures.void(caller.merchant_id, name)
 
     first, second = await race(
@@ -354,13 +354,13 @@ async def test_txn_svc_asked_again_captures_once_and_for_one_amount(
     intent = await holds.authorized(caller)
     name = str(intent.latest_transaction_id)
 
-    first = await holds.captures.capture(caller.merchant_id, name, 500)
-    again = await holds.captures.capture(caller.merchant_id, name, 500)
+    first = await holds.captures.capture(caller.merchant_id, name, 500, 1)
+    again = await holds.captures.capture(caller.merchant_id, name, 500, 1)
 
     assert again == first
     for amount in (499, AMOUNT_MINOR + 1):
         with pytest.raises(AttemptInUnexpectedState):
-            await holds.captures.capture(caller.merchant_id, name, amount)
+            await holds.captures.capture(caller.merchant_id, name, amount, 1)
     assert await holds.sent(caller) == ["0100", "0220"]
 
 

@@ -21,7 +21,7 @@ from chassis.ids import PaymentIntentId, new_id
 from chassis.paging import Page
 from tests.integration.authz_client import free_port
 from tests.integration.intent_parts import a_caller
-from tests.integration.network_parts import RULES, Simulator, a_pool, card_fields
+from tests.integration.network_parts import RULES, Simulator, a_link, a_pool, card_fields
 from tests.integration.races import race
 from tests.integration.txn_parts import (
     AMOUNT_MINOR,
@@ -81,7 +81,7 @@ async def charges(
 ) -> AsyncIterator[Charges]:
     simulator, pool = network
     process, other = (TxnProcess(database) for database in txn_databases)
-    unreached = NetworkPool(NETWORK, [], RULES)
+    unreached = NetworkPool(NETWORK, a_link(NETWORK), RULES)
     intents = FakeIntents()
     async with intents.served() as channel:
         yield Charges(
@@ -297,7 +297,7 @@ async def test_a_charge_whose_caller_goes_away_is_finished(
     await asyncio.gather(call, return_exceptions=True)
     await charges.handlers.stop()
 
-    listed, _ = await charges.handlers.list(caller, intent_id, Page(10))
+    listed = (await charges.handlers.list(caller, intent_id, Page(10))).transactions
     assert call.cancelled()
     assert [transaction.status for transaction in listed] == [TransactionStatus.SUCCEEDED]
     assert charges.intents.told == [(listed[0].id, SUCCEEDED)]

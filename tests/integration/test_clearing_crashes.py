@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chassis.database import Database, Row
 from sandbox.networks.cards import Clearing
 from tests.integration.clearing_parts import (
+    AUTHORIZED,
     LATE,
     NAME,
     ClearingProcess,
@@ -23,6 +24,7 @@ from tests.integration.clearing_parts import (
     an_attempt,
     without_answer,
 )
+from tests.integration.owner import as_owner
 from tests.unit.clearing.files import IPM, TC33, a_file, a_row, ipm_with
 
 pytestmark = pytest.mark.integration
@@ -124,11 +126,12 @@ def _fill(inbox: Path) -> None:
 
 
 async def _begin(process: ClearingProcess) -> None:
-    await process.database.fetch(EMPTY)
+    await as_owner(process.database, EMPTY)
     await process.attempts.take(
         [
             *(an_attempt(1), an_attempt(2, amount_minor=1000), an_attempt(3), without_answer(4)),
             *(an_attempt(7), an_attempt(8, TC33), without_answer(9, reversal="overdue")),
+            without_answer(10, kind="capture", overdue_since=AUTHORIZED),
         ]
     )
 
@@ -152,9 +155,7 @@ async def _live(processes: Sequence[ClearingProcess], steps: Steps) -> None:
 
 
 async def _state(database: Database) -> dict[str, list[dict[str, Any]]]:
-    return {
-        name: [dict(row) for row in await database.fetch(sql)] for name, sql in END_STATE.items()
-    }
+    return {name: await as_owner(database, sql) for name, sql in END_STATE.items()}
 
 
 async def test_an_import_that_dies_anywhere_ends_as_one_that_lived(
@@ -181,8 +182,8 @@ async def test_an_import_that_dies_anywhere_ends_as_one_that_lived(
     assert number > 40
     kinds = [row["kind"] for row in lived["breaks"]]
     assert sorted(set(kinds)) == [
-        *("amount_over", "duplicate_line", "missing_at_network", "missing_at_us"),
-        "reversal_overdue",
+        *("amount_over", "capture_overdue", "duplicate_line", "missing_at_network"),
+        *("missing_at_us", "reversal_overdue"),
     ]
     assert [row["status"] for row in lived["files"]] == ["taken", "taken", "refused", "taken"]
     assert {request.attempt_id for request in attempts.settled} == {"att_4"}

@@ -12,6 +12,7 @@ from chassis.database import Database
 from recon_svc.clearing.inbox import InboxUnavailable
 from recon_svc.domain.clearing_file import FileStatus
 from tests.integration.clearing_parts import NAME, ClearingProcess, a_process, an_attempt
+from tests.integration.owner import as_owner
 from tests.unit.clearing.files import (
     IPM,
     TC33,
@@ -47,7 +48,9 @@ async def test_a_record_that_cant_be_read_is_left_out_alone(process: ClearingPro
 
     assert (file.status, file.lines, file.rejected) == (FileStatus.TAKEN, 2, 1)
     assert await process.verdicts() == ["matched", "matched"]
-    [reject] = await process.database.fetch("select number, field, reason from clearing_rejects")
+    [reject] = await as_owner(
+        process.database, "select number, field, reason from clearing_rejects"
+    )
     assert dict(reject) == {"number": 3, "field": "DE4", "reason": "is not 12 digits"}
 
 

@@ -1,23 +1,20 @@
-"""Lines of clearing files on a real PostgreSQL: matched, settled, or a break; and the report."""
+"""Lines of clearing files on a real PostgreSQL: matched, settled, or a break."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from chassis.database import Database
-from chassis.ids import AttemptId
 from recon_svc.domain.clearing_file import FileStatus
 from recon_svc.domain.resolution import Attempt, AttemptStatus
 from recon_svc.store import judging
 from sandbox.networks.cards import Clearing
 from tests.integration.clearing_parts import (
     LATE,
-    NAME,
     ClearingProcess,
     FakeAttempts,
     a_process,
@@ -125,6 +122,12 @@ class Case:
         return self.verdict not in {"matched", "waiting", "open"}
 
 
+def in_part(asked_minor: int, approved_minor: int) -> Attempt:
+    return an_attempt(
+        1, amount_minor=asked_minor, amount_approved_minor=approved_minor, accepts_part=True
+    )
+
+
 CASES = {
     "agreed": Case(an_attempt(1), "matched"),
     "claims more": Case(an_attempt(1, amount_minor=1000), "amount_over"),
@@ -152,6 +155,19 @@ CASES = {
     ),
     "open, another amount": Case(without_answer(1, amount_minor=1000), "waiting"),
     "open, another currency": Case(without_answer(1, currency="eur"), "waiting"),
+    "accepted in part": Case(in_part(2198, 1099), "matched"),
+    "claims more than the part": Case(in_part(1099, 1000), "amount_over"),
+    "claims less than the part": Case(in_part(2198, 1100), "amount_under"),
+    "open, less than asked": Case(without_answer(1, amount_minor=2198), "waiting"),
+    "open, a part that is accepted": Case(
+        without_answer(1, amount_minor=2198, accepts_part=True), "open"
+    ),
+    "open, more than asked though parts are accepted": Case(
+        without_answer(1, amount_minor=1098, accepts_part=True), "waiting"
+    ),
+    "open, a part in another currency": Case(
+        without_answer(1, amount_minor=2198, accepts_part=True, currency="eur"), "waiting"
+    ),
 }
 
 
@@ -202,6 +218,42 @@ async def test_an_open_attempt_is_settled_by_its_line(
     assert await process.found() == []
 
 
+async def test_breaks_say_what_was_approved_of_an_accepted_part(
+    process: ClearingProcess,
+) -> None:
+    missing = in_part(1099, 600)
+    overdue = an_attempt(2, status=AttemptStatus.FAILED, reversal="overdue")
+    await process.attempts.take([missing, replace(overdue, amount_approved_minor=500)])
+    process.put_file(IPM, 3)
+    process.clock.move((LATE - process.clock.now()).total_seconds())
+    await process.clearing.run()
+
+    found = await process.database.fetch("select kind, our_amount_minor as ours from breaks")
+    ours = {row["kind"]: row["ours"] for row in found}
+    assert (ours["missing_at_network"], ours["reversal_overdue"]) == (600, 500)
+
+
+async def test_a_part_is_settled_by_its_line_and_the_day_ties_out(
+    process: ClearingProcess, attempts: FakeAttempts
+) -> None:
+    was = without_answer(1, amount_minor=2198, accepts_part=True)
+    await process.attempts.take([was])
+    process.put_file(IPM, 1)
+    await process.clearing.run()
+    [request] = attempts.settled
+    told = an_attempt(1, amount_minor=2198, accepts_part=True, amount_approved_minor=1099)
+    await process.attempts.take([replace(told, version=3)])
+    process.clock.move(5)
+    await process.clearing.run()
+
+    [row] = (await process.report()).rows
+    assert request.answer.amount_in_cents == 1099
+    assert await process.verdicts() == ["matched"]
+    assert await process.found() == []
+    assert row.is_tied_out
+    assert (row.matched, row.breaks) == (row.declared, ())
+
+
 async def test_a_line_waits_for_the_end_of_a_reversal(process: ClearingProcess) -> None:
     await process.attempts.take([without_answer(1, reversal="pending")])
     process.put_file(IPM, 1)
@@ -229,44 +281,6 @@ async def test_a_line_that_comes_twice_is_a_duplicate_in_one_file_and_in_two(
 
     assert await process.verdicts() == ["matched", "duplicate_line", "duplicate_line", "matched"]
     assert await process.found() == [("duplicate_line", "att_1")] * 2
-
-
-@pytest.mark.parametrize("network", NETWORKS)
-async def test_held_funds_are_matched_with_their_capture_and_missing_only_with_one(
-    process: ClearingProcess, network: str
-) -> None:
-    held = [an_attempt(n, network, is_hold=True, amount_minor=5000) for n in (1, 2, 3)]
-    captures = [
-        an_attempt(
-            n,
-            network,
-            id=AttemptId(f"att_capture_{n}"),
-            kind="capture",
-            stan=f"{900 + n:06d}",
-            network_trace_id=None,
-        )
-        for n in (1, 2)
-    ]
-    await process.attempts.take([*held, *captures])
-    process.put_file(network, 1)
-    await process.clearing.run()
-    process.clock.move((LATE - process.clock.now()).total_seconds())
-    await process.clearing.run()
-
-    missing = [kind for kind in await process.found() if kind[0] == "missing_at_network"]
-    [line] = await process.database.fetch("select attempt_id from clearing_lines")
-    assert await process.verdicts() == ["matched"]
-    assert line["attempt_id"] == "att_capture_1"
-    assert missing == [("missing_at_network", "att_capture_2")]
-
-
-async def test_a_presentment_of_what_was_only_held_is_a_break(process: ClearingProcess) -> None:
-    await process.attempts.take([an_attempt(1, is_hold=True)])
-    process.put_file(IPM, 1)
-
-    await process.clearing.run()
-
-    assert await process.found() == [("presentment_without_authorization", "att_1")]
 
 
 async def test_what_is_unknown_gets_time_to_become_known(process: ClearingProcess) -> None:
@@ -329,69 +343,3 @@ async def test_a_file_is_late_when_something_should_be_in_it(process: ClearingPr
     assert early == []
     assert late == [("late_file", None)]
     assert await process.found(ended=True) == late
-
-
-async def test_a_reversal_that_is_overdue_is_a_break_until_it_is_acknowledged(
-    process: ClearingProcess,
-) -> None:
-    await process.attempts.take([without_answer(1, reversal="overdue")])
-    for _ in range(2):
-        await process.clearing.run()
-    overdue = await process.found()
-    await process.attempts.take(
-        [an_attempt(1, status=AttemptStatus.REVERSED, reversal="acknowledged", version=3)]
-    )
-    await process.clearing.run()
-
-    assert overdue == [("reversal_overdue", "att_1")]
-    assert await process.found(ended=True) == overdue
-
-
-async def test_the_report_ties_out_to_the_cent(process: ClearingProcess) -> None:
-    await process.attempts.take(
-        [
-            *(an_attempt(1), an_attempt(2, amount_minor=999), an_attempt(4), without_answer(5)),
-            an_attempt(7, currency="eur", amount_minor=250),
-        ]
-    )
-
-    def spoil(messages: list[dict[str, str]]) -> None:
-        messages[3]["DE4"] = "0000000010X9"
-
-    rows = [
-        *(a_row(number) for number in (1, 2, 3, 4, 4, 5, 6)),
-        a_row(7, amount=250, currency="978"),
-    ]
-    messages = ipm_messages(a_file(IPM, rows))
-    spoil(messages)
-    process.put(NAME, ipm_file(messages))
-    await process.clearing.run()
-    process.clock.move(60)
-    await process.clearing.run()
-
-    report = await process.report()
-    eur, usd = report.rows
-
-    assert all(row.is_tied_out for row in report.rows)
-    assert (eur.declared, eur.matched) == (eur.read, eur.declared)
-    assert _figures(usd) == {
-        "declared": (7, 7693),
-        "matched": (2, 2198),
-        "waiting": (1, 1099),
-        "rejected": (1, 1099),
-        "missing_at_us": (1, 1099),
-        "amount_over": (1, 1099),
-        "duplicate_line": (1, 1099),
-    }
-    assert [(part.kind, part.ours_minor) for part in usd.breaks if part.ours_minor] == [
-        ("amount_over", 999),
-        ("duplicate_line", 1099),
-    ]
-    [files] = report.files
-    assert (files.taken, files.refused, files.rejected_records) == (1, 0, 1)
-
-
-def _figures(row: Any) -> dict[str, tuple[int, int]]:
-    sums = {name: getattr(row, name) for name in ("declared", "matched", "waiting", "rejected")}
-    sums |= {str(part.kind): part.theirs for part in row.breaks}
-    return {name: (of.lines, of.amount_minor) for name, of in sums.items()}

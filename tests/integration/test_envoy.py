@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 import pytest
+from yarl import URL
 
-from tests.integration.authz_client import Answer, Authz, free_port
+from tests.integration.authz_client import Authz, free_port
 from tests.integration.edge_parts import (
     CARD_NUMBER,
     INTENTS,
@@ -67,7 +67,8 @@ async def test_a_service_is_told_who_calls_and_never_the_key(edge: Edge) -> None
     )
 
     assert answer.status == 200
-    assert edge.intents.callers[-1] == (edge.keys.merchant_id, "test", answer.headers["request-id"])
+    assert edge.intents.callers[-1] == (edge.keys.merchant_id, "test")
+    assert edge.intents.metadata[-1]["x-request-id"] == answer.headers["request-id"]
     seen = edge.intents.metadata[-1]
     assert seen["x-merchant-id"] == edge.keys.merchant_id
     assert edge.keys.publishable not in str(seen)
@@ -197,11 +198,17 @@ async def test_the_access_log_tells_what_happened_and_no_secrets(edge: Edge) -> 
     passed = await edge.call("GET", "/payment-intents/pi_1")
     failed = await edge.call("GET", "/payment-intents/pi_invalid")
     refused = await edge.call("GET", f"/payment-intents?number={CARD_NUMBER}")
-    ids = [answer.headers["request-id"] for answer in (passed, failed, refused)]
+    grouped = "/".join(CARD_NUMBER[at : at + 4] for at in range(0, 16, 4))
+    encoded = "".join(f"%{ord(digit):x}" for digit in CARD_NUMBER)
+    paths = [f"/payment-intents/{text}" for text in (CARD_NUMBER, grouped, encoded)]
+    misled = [await edge.call("GET", path) for path in paths]
+    ids = [answer.headers["request-id"] for answer in (passed, failed, refused, *misled)]
 
     rows = await asyncio.wait_for(edge.logged(ids), 10)
 
     merchant_id = edge.keys.merchant_id
+    assert [row["path"] for row in rows[3:]] == ["hidden"] * 3
+    rows = rows[:3]
     assert [row["status"] for row in rows] == [200, 400, 400]
     assert [row.get("error_code") for row in rows] == [
         None,
@@ -211,32 +218,69 @@ async def test_the_access_log_tells_what_happened_and_no_secrets(edge: Edge) -> 
     assert [row.get("merchant_id") for row in rows] == [merchant_id, merchant_id, None]
     assert [row["path"] for row in rows][2] == "/payment-intents"
     text = edge.access_log_text()
-    for secret in (CARD_NUMBER, edge.keys.publishable, edge.keys.secret, "Bearer", "sha256="):
+    for secret in (
+        CARD_NUMBER,
+        grouped,
+        encoded,
+        edge.keys.publishable,
+        edge.keys.secret,
+        "Bearer",
+        "sha256=",
+    ):
         assert secret not in text
 
 
 async def test_each_merchant_has_a_bucket_and_is_told_when_to_retry(
-    edge: Edge, authz: Authz
+    authz: Authz, tls: Path, tmp_path: Path
 ) -> None:
+    """With a bucket that no machine is too slow to empty."""
+    bucket = "{max_tokens: 500, tokens_per_fill: 250, fill_interval: 1s}"
+    small = {bucket: "{max_tokens: 5, tokens_per_fill: 5, fill_interval: 60s}"}
+    authz_port = authz.http_url.rpartition(":")[2]
     greedy = await authz.new_keys()
-    limited: list[Answer] = []
+    path = "/payment-intents/pi_1"
+    async with running_edge(
+        tls, tmp_path, authz_port, await authz.new_keys(), replacing=small
+    ) as edge:
+        answers = [
+            await edge.send("GET", path, headers=greedy.signed("GET", path)) for _ in range(6)
+        ]
+        another = await edge.call("GET", path)
 
-    async def knock(session: aiohttp.ClientSession) -> None:
-        for _ in range(60):
-            path = "/payment-intents/pi_1"
-            async with session.get(edge.url + path, headers=greedy.signed("GET", path)) as answer:
-                if answer.status == 429:
-                    found = {name.lower(): value for name, value in answer.headers.items()}
-                    limited.append(Answer(429, found, await answer.read()))
-            if limited:
-                return
-
-    trust = ssl.create_default_context(cafile=str(edge.tls / "ca.crt"))
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust)) as session:
-        await asyncio.gather(*(knock(session) for _ in range(48)))
-
-    assert limited, "2,880 requests met no limit"
-    assert int(limited[0].headers["retry-after"]) >= 1
-    error = one_error(limited[0].content)
+    assert [answer.status for answer in answers] == [200] * 5 + [429]
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+    error = one_error(answers[-1].content)
     assert (error["type"], error["code"]) == ("rate_limit_error", "rate_limited")
-    assert (await edge.call("GET", "/payment-intents/pi_1")).status == 200
+    assert another.status == 200
+
+
+async def test_nobody_uses_up_the_requests_of_somebody_else(edge: Edge) -> None:
+    """A path that needs no key would take a forged name of a bucket for whose request it is."""
+    forged = {"X-Rate-Limit-Key": edge.keys.merchant_id, "X-Merchant-Id": edge.keys.merchant_id}
+
+    health = await edge.send("GET", "/healthz", headers=forged)
+    mine = await edge.call("GET", "/payment-intents/pi_1", headers=forged)
+
+    assert health.headers["x-ratelimit-limit"] != mine.headers["x-ratelimit-limit"] == "500"
+
+
+async def test_statistics_are_read_and_nothing_else_of_the_admin_interface(edge: Edge) -> None:
+    await edge.call("GET", "/payment-intents/pi_1")
+
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"{edge.metrics_url}/stats/prometheus") as answer:
+            text = await answer.text()
+        refused = {}
+        for method, path in (
+            *(("GET", "/"), ("GET", "/config_dump"), ("GET", "/stats"), ("GET", "/certs")),
+            *(("GET", "/stats/prometheus/"), ("GET", "/stats/prometheus?filter=a")),
+            *(("GET", "/stats/prometheus/../../config_dump"), ("GET", "/stats//prometheus")),
+            *(("POST", "/stats/prometheus"), ("POST", "/runtime_modify?tracing.x=1")),
+            *(("POST", "/quitquitquit"), ("GET", "/healthz"), ("GET", "/payment-intents/pi_1")),
+        ):
+            url = URL(edge.metrics_url + path, encoded=True)
+            async with session.request(method, url) as answer:
+                refused[method, path] = answer.status
+
+    assert 'envoy_http_downstream_rq_xx{envoy_response_code_class="2"' in text
+    assert set(refused.values()) == {404}, refused

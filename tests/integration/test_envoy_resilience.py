@@ -79,7 +79,10 @@ async def test_of_two_services_the_one_that_fails_is_left_alone_for_a_while(
 async def test_the_last_service_is_asked_even_if_it_fails(
     start_edge: StartEdge, services: int
 ) -> None:
-    longer = {"base_ejection_time: 5s": "base_ejection_time: 300s"}
+    longer = {
+        "base_ejection_time: 5s": "base_ejection_time: 300s",
+        "max_ejection_time: 30s": "max_ejection_time: 300s",
+    }
     async with start_edge(services=services, replacing=longer) as edge:
         for service in edge.services:
             service.is_away = True
@@ -90,6 +93,19 @@ async def test_the_last_service_is_asked_even_if_it_fails(
         assert sum(len(service.callers) for service in edge.services) == 40
         await edge.until_statistic(f"{OUTLIERS}.ejections_overflow", lambda n: n > 0)
         assert await edge.statistic(f"{OUTLIERS}.ejections_active") == services - 1
+
+
+async def test_a_service_that_failed_often_is_asked_again_after_half_a_minute(
+    start_edge: StartEdge,
+) -> None:
+    async with start_edge() as edge:
+        ejecting = {
+            cluster["name"]: cluster["outlier_detection"].get("max_ejection_time")
+            for cluster in await edge.clusters()
+            if "outlier_detection" in cluster
+        }
+
+    assert ejecting == dict.fromkeys(("intent", "txn", "webhook"), "30s")
 
 
 async def test_a_service_whose_health_check_fails_is_not_asked_until_it_passes(

@@ -72,6 +72,25 @@ async def test_a_request_that_is_traced_has_a_trace_of_its_own(edge: Edge) -> No
     assert f"{0xB1:016x}" not in {span for _, _, span, _ in found}
 
 
+async def test_a_card_number_in_a_path_or_a_header_is_in_no_span(
+    edge: Edge, collector: Collector
+) -> None:
+    await _sample(edge, 100)
+    number = "4929123498761238"
+    answer = await edge.call(
+        "GET",
+        f"/payment-intents/{number}",
+        headers={"User-Agent": number, "Referer": number, "X-Number": number},
+    )
+    _, trace, _, _ = str(edge.intents.metadata[-1]["traceparent"]).split("-")
+
+    rows = await asyncio.wait_for(collector.trace(trace, "edge", "authz"), 30)
+
+    assert answer.status == 200
+    assert "hidden" in str(rows)
+    assert number not in str(rows)
+
+
 async def test_a_trace_goes_from_the_edge_to_its_checks_without_secrets(
     edge: Edge, collector: Collector
 ) -> None:

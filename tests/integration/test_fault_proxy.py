@@ -14,11 +14,15 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from chassis.certificates import client_context, server_context
+from sandbox.networks.certificates import network_files, server_name
 from sandbox.networks.proxy import Proxy, admin_app
+from tests.integration.network_parts import network_tls
 
 pytestmark = pytest.mark.integration
 
 WAIT_S = 10
+NETWORK = "visa_sim"
 
 
 def _frame(text: str) -> bytes:
@@ -54,7 +58,12 @@ class Parts:
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1",
+            self.port,
+            ssl=client_context(network_files(network_tls(NETWORK), "acquirer")),
+            server_hostname=server_name(NETWORK),
+        )
         try:
             yield reader, writer
         finally:
@@ -72,9 +81,11 @@ async def _until(happened: Callable[[], bool]) -> None:
 @pytest.fixture
 async def parts() -> AsyncIterator[Parts]:
     echo = Echo()
-    network = await asyncio.start_server(echo.serve, "127.0.0.1", 0)
-    proxy = Proxy("127.0.0.1", network.sockets[0].getsockname()[1])
-    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    own, proxied = (network_files(network_tls(NETWORK), party) for party in ("network", "proxy"))
+    network = await asyncio.start_server(echo.serve, "127.0.0.1", 0, ssl=server_context(own))
+    port = network.sockets[0].getsockname()[1]
+    proxy = Proxy("127.0.0.1", port, proxied, server_name(NETWORK))
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0, ssl=server_context(proxied))
     runner = web.AppRunner(admin_app(proxy))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -96,9 +107,8 @@ async def test_without_faults_every_byte_passes_in_both_directions(parts: Parts)
     sent = _frame("one") + _frame("two") + b"\x00\x09half"
     async with parts.client() as (reader, writer):
         writer.write(sent)
-        writer.write_eof()
-
-        assert await asyncio.wait_for(reader.read(), WAIT_S) == sent
+        await _read(reader, sent[:-6])
+    await _until(lambda: bytes(parts.echo.got) == sent)
 
 
 async def test_a_cut_ends_every_connection_and_new_ones_pass(parts: Parts) -> None:

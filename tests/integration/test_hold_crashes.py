@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -13,8 +12,8 @@ from chassis.errors import IdempotencyKeyInUse
 from chassis.identity import Caller
 from chassis.ids import AttemptId, new_id
 from chassis.money import Money
-from intent_svc import domain
-from intent_svc.domain import (
+from intent_svc.domain import payment_intent
+from intent_svc.domain.payment_intent import (
     TRY_AGAIN_S,
     IntentInUnexpectedState,
     PaymentIntent,
@@ -23,11 +22,13 @@ from intent_svc.domain import (
 from intent_svc.store.items import Answer, Change
 from tests.integration.capture_parts import Holds
 from tests.integration.intent_parts import AMOUNT_MINOR, a_key
-from tests.integration.network_parts import TIMEOUT_S
-from tests.integration.txn_parts import APPROVED, NETWORK
+from tests.integration.network_parts import RULES, TIMEOUT_S, a_link
+from tests.integration.txn_parts import APPROVED, NETWORK, PAN
 from txn_svc.domain.attempt import Attempt, AttemptKind, AttemptStatus, Message
+from txn_svc.domain.card import Pan
 from txn_svc.domain.resolution import note
-from txn_svc.networks.messages import CaptureAdvice, ReversalAdvice, Trace
+from txn_svc.handlers.captures import CaptureHandlers
+from txn_svc.networks.messages import CaptureAdvice, Trace
 from txn_svc.networks.pool import NetworkPool
 from txn_svc.store.rows import Move, Step
 
@@ -50,7 +51,9 @@ async def _recorded(holds: Holds, intent: PaymentIntent, caller: Caller, amount:
         caller.merchant_id,
         intent.id,
         caller.mode,
-        partial(domain.begin_capture, amount_minor=amount, now=holds.clock.now().timestamp()),
+        partial(
+            payment_intent.begin_capture, amount_minor=amount, now=holds.clock.now().timestamp()
+        ),
         a_key(),
         is_answered_later=True,
     )
@@ -75,6 +78,7 @@ async def _recorded(holds: Holds, intent: PaymentIntent, caller: Caller, amount:
         created=held.created,
         kind=AttemptKind.CAPTURE,
         advice_due=deadline,
+        capture_number=1,
     )
     assert await holds.records.records.submit(Step(transaction, capture))
     return capture
@@ -157,7 +161,12 @@ async def test_a_capture_that_was_sent_and_not_noted_is_sent_again_and_counts_on
     capture = await _recorded(holds, intent, caller, 700)
     _, [held, _] = await holds.charges.get(caller, intent.id, str(intent.latest_transaction_id))
     advice = CaptureAdvice(
-        _trace(capture), _trace(held), Money(700, "usd"), held.approval_code, is_repeat=False
+        _trace(capture),
+        _trace(held),
+        Money(700, "usd"),
+        Pan(PAN),
+        held.approval_code,
+        is_repeat=False,
     )
     with hold_network[1].reserve() as reservation:
         code = await reservation.capture(advice)
@@ -307,41 +316,37 @@ async def test_an_acknowledgment_that_comes_when_nobody_waits_is_taken(
     intent = await holds.authorized(caller)
     capture = await _recorded(holds, intent, caller, 700)
 
-    for code in ("12", "00", "00"):
-        holds.attempts.take_stray(NETWORK, {"t": "0230", "37": capture.rrn, "39": code})
+    for code in ("25", "00", "00"):
+        reply = {"t": "0230", "11": capture.stan, "37": capture.rrn, "39": code}
+        holds.attempts.take_stray(NETWORK, reply)
         await asyncio.gather(*(t for t in asyncio.all_tasks() if t.get_name() == "stray reply"))
 
     _, attempts = await holds.charges.get(caller, intent.id, str(intent.latest_transaction_id))
-    assert [message.response_code for message in attempts[1].messages] == ["12", "00", "00"]
+    assert [message.response_code for message in attempts[1].messages] == ["25", "00", "00"]
     assert attempts[1].status is AttemptStatus.SUCCEEDED
     assert attempts[0].messages[-1].mti == "0110"
     now = await holds.intent(caller, intent.id)
     assert (now.status, now.amount_captured_minor) == (Status.SUCCEEDED, 700)
 
 
-async def test_a_capture_that_the_network_refuses_is_never_guessed_and_a_person_is_told(
-    holds: Holds,
-    caller: Caller,
-    hold_network: tuple[object, NetworkPool],
-    caplog: pytest.LogCaptureFixture,
+async def test_a_capture_whose_network_is_out_of_reach_is_overdue_too(
+    holds: Holds, caller: Caller
 ) -> None:
     intent = await holds.authorized(caller)
-    _, [held] = await holds.charges.get(caller, intent.id, str(intent.latest_transaction_id))
-    money = Money(held.amount_minor, held.currency)
-    with hold_network[1].reserve() as reservation:  # somebody else has undone it
-        trace = replace(reservation.trace, rrn=held.rrn)
-        undo = ReversalAdvice(trace, _trace(held), money, "4000", is_repeat=False)
-        await reservation.reverse(undo)
+    capture = await _recorded(holds, intent, caller, 700)
+    _, [held, _] = await holds.charges.get(caller, intent.id, str(intent.latest_transaction_id))
+    away = NetworkPool(NETWORK, a_link(NETWORK), RULES)
+    captures = CaptureHandlers(
+        holds.txn.store, holds.records, holds.attempts, {NETWORK: away}, holds.clock
+    )
 
-    await holds.capture(caller, intent, 700)
-    for _ in range(4):
-        holds.clock.move(1)
-        await holds.do_due()
+    for _ in range(len(RULES.reversal.repeat_s) + 1):
+        await captures.send_again(held, capture)
+    overdue = (await holds.attempt_events(intent))[-1]
+    holds.clock.move(LEASE_S)
+    await holds.do_due()
 
-    _, attempts = await holds.charges.get(caller, intent.id, str(intent.latest_transaction_id))
-    assert attempts[1].status is AttemptStatus.TIMEOUT
-    assert {message.response_code for message in attempts[1].messages} == {None, "12"}
-    assert (await holds.intent(caller, intent.id)).status is Status.CAPTURING
-    assert (await holds.books(caller))["captured"] == 0
-    overdue = [record for record in caplog.records if record.message == "a capture is overdue"]
-    assert len(overdue) == 1
+    assert (overdue.type, overdue.attempt.HasField("overdue_since")) == ("attempt.timeout", True)
+    assert await holds.sent(caller) == ["0100", "0221"]
+    assert not (await holds.attempt_events(intent))[-1].attempt.HasField("overdue_since")
+    await _paid(holds, caller, intent, 700)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chassis.identity import Caller
-from intent_svc.domain import EXPIRING_BEFORE_S, AuthorizationExpired, Status
+from intent_svc.domain.payment_intent import EXPIRING_BEFORE_S, AuthorizationExpired, Status
 from tests.integration.capture_parts import Holds
 from tests.integration.intent_parts import AMOUNT_MINOR, a_key
 
@@ -41,6 +41,14 @@ async def test_an_authorization_tells_of_its_end_and_is_canceled(
         (5, "payment.canceled"),
     ]
     assert (await holds.books(caller))["reversed"] is True
+    _, [authorization] = await holds.charges.get(
+        caller, intent.id, str(intent.latest_transaction_id)
+    )
+    assert authorization.reversal is not None
+    assert (authorization.reversal.reason, authorization.reversal.status) == (
+        "4351",
+        "acknowledged",
+    )
 
 
 async def test_what_has_lapsed_is_refused_by_name_even_before_it_is_canceled(

@@ -14,12 +14,22 @@ import iso8583
 import pytest
 import sqlalchemy as sa
 
+from chassis.certificates import server_context
 from chassis.database import Database
 from chassis.identity import Caller
 from chassis.money import Money
 from chassis.networks import NetworkRules
+from sandbox.networks.certificates import network_files
 from sandbox.networks.dialect import SPECIFICATIONS
-from tests.integration.network_parts import ASKABLE, NETWORKS, RULES, card_fields, signed_on
+from tests.integration.network_parts import (
+    ASKABLE,
+    NETWORKS,
+    RULES,
+    a_link,
+    card_fields,
+    network_tls,
+    signed_on,
+)
 from tests.integration.races import until_waiting
 from tests.integration.txn_parts import HOLD_ATTEMPT, FakeIntents, TxnProcess, a_step
 from txn_svc.clients import IntentClient
@@ -105,9 +115,16 @@ class HostileNetwork:
         self, *, connections: int = 1, rules: NetworkRules = RULES
     ) -> AsyncIterator[NetworkPool]:
         """Lend a pool that is let in."""
-        server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
+        server = await asyncio.start_server(
+            self.serve,
+            "127.0.0.1",
+            0,
+            ssl=server_context(network_files(network_tls(self.name), "network")),
+        )
         port = server.sockets[0].getsockname()[1]
-        pool = NetworkPool(self.name, [f"127.0.0.1:{port}"], rules, connections=connections)
+        pool = NetworkPool(
+            self.name, a_link(self.name, f"127.0.0.1:{port}"), rules, connections=connections
+        )
         await pool.start()
         try:
             await signed_on(pool)

@@ -16,8 +16,14 @@ from chassis.database import Database
 from chassis.errors import IdempotencyKeyInUse, IdempotencyKeyReused, Overloaded
 from chassis.identity import Caller
 from chassis.ids import new_id
-from intent_svc import domain
-from intent_svc.domain import OUTCOMES, Event, IntentInUnexpectedState, PaymentIntent, Status
+from intent_svc.domain import payment_intent
+from intent_svc.domain.payment_intent import (
+    OUTCOMES,
+    Event,
+    IntentInUnexpectedState,
+    PaymentIntent,
+    Status,
+)
 from intent_svc.messages import payment_intent_message
 from intent_svc.store.items import Change, Changed
 from tests.fakes import FakeClock
@@ -295,7 +301,7 @@ async def test_a_bad_change_with_a_key_fails_alone_and_uses_no_key(
     process: IntentProcess, caller: Caller
 ) -> None:
     intents = [await process.intent(caller) for _ in range(3)]
-    cancel = partial(domain.cancel, now=0)
+    cancel = partial(payment_intent.cancel, now=0)
     decisions: list[Callable[[PaymentIntent], PaymentIntent]] = [
         cancel,
         lambda intent: replace(intent, version=0),

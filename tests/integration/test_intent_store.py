@@ -14,7 +14,7 @@ from chassis.errors import IdempotencyKeyReused, ResourceMissing, ServiceUnavail
 from chassis.idempotency import Keyed
 from chassis.identity import Caller
 from chassis.paging import Page, period_of
-from intent_svc.domain import PUBLIC_NAMES, Event, IntentInUnexpectedState, Status
+from intent_svc.domain.payment_intent import PUBLIC_NAMES, Event, IntentInUnexpectedState, Status
 from intent_svc.messages import payment_intent_message
 from intent_svc.store.items import Answer, Creation
 from tests.fakes import FakeClock
@@ -318,25 +318,49 @@ RULES = [
     ("succeeded", "amount_captured_minor = amount_minor + 1", "check"),
     ("created", "amount_captured_minor = -1", "check"),
     ("succeeded", "amount_captured_minor = 0", "check1"),
-    ("processing", "amount_captured_minor = 1", "check1"),
+    ("processing", "amount_captured_minor = 1", "check"),
+    (
+        "succeeded",
+        "partial_approval = 'accepted', amount_authorized_minor = amount_minor - 1",
+        "check",
+    ),
+    ("canceled", "amount_authorized_minor = amount_minor, amount_captured_minor = 1", "check1"),
     ("processing", "status = 'succeeded'", "check1"),
     ("failed", "failure_code = null", "check2"),
     ("processing", "failure_code = 'card_declined'", "check2"),
+    ("authorized", "failure_code = 'card_declined'", "check2"),
+    ("created", "captures = -1", "captures_check"),
     ("created", "status = 'processing'", "check3"),
     ("processing", "latest_transaction_id = null", "check3"),
     ("created", "version = 0", "version_check"),
     ("created", "capture_method = 'later'", "capture_method_check"),
     ("capturing", "amount_to_capture_minor = 0", "amount_to_capture_minor_check"),
     ("capturing", "amount_to_capture_minor = amount_minor + 1", "check4"),
+    (
+        "capturing",
+        "partial_approval = 'accepted', amount_authorized_minor = amount_to_capture_minor - 1",
+        "check4",
+    ),
     ("processing", "due = now()", "check5"),
     ("processing", "capture_before = now()", "check5"),
     ("authorized", "capture_before = null", "check6"),
-    ("processing", "status = 'authorized'", "check6"),
+    ("processing", "status = 'authorized', amount_authorized_minor = amount_minor", "check6"),
     ("authorized", "amount_to_capture_minor = 1", "check7"),
     ("capturing", "amount_to_capture_minor = null", "check7"),
     ("capturing", "status = 'succeeded', amount_captured_minor = amount_minor - 1", "check8"),
     ("succeeded", "amount_captured_minor = amount_minor - 1", "check8"),
     ("processing", "capture_method = 'manual', due = now()", "check9"),
+    ("created", "partial_approval = 'maybe'", "partial_approval_check"),
+    ("processing", "amount_authorized_minor = -1", "amount_authorized_minor_check"),
+    (
+        "authorized",
+        "partial_approval = 'accepted', amount_authorized_minor = amount_minor + 1",
+        "check10",
+    ),
+    ("authorized", "amount_authorized_minor = amount_minor - 1", "check11"),
+    ("authorized", "amount_authorized_minor = 0", "check12"),
+    ("processing", "amount_authorized_minor = amount_minor", "check12"),
+    ("failed", "amount_authorized_minor = amount_minor", "check12"),
 ]
 
 

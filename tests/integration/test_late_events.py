@@ -8,6 +8,7 @@ import pytest
 
 from chassis.database import Database
 from chassis.identity import Caller
+from tests.integration.owner import as_owner
 from tests.integration.recon_parts import (
     AWAY,
     CREATED,
@@ -27,7 +28,7 @@ async def recon(
     recon_databases: list[Database], caller: Caller
 ) -> AsyncIterator[tuple[ReconProcess, FakeAttempts]]:
     attempts = FakeAttempts()
-    await recon_databases[0].fetch("delete from attempts")
+    await as_owner(recon_databases[0], "delete from attempts")
     async with attempts.served() as channel:
         yield ReconProcess(recon_databases[0], channel, caller), attempts
 

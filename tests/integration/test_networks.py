@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from tests.integration.network_parts import (
     signed_on,
 )
 from txn_svc.domain.card import Card
-from txn_svc.networks.messages import AuthorizationResponse
+from txn_svc.networks.messages import AuthorizationResponse, CaptureAdvice
 from txn_svc.networks.pool import CardNetworkUnavailable, NetworkPool, NoAnswer
 
 pytestmark = pytest.mark.integration
@@ -103,7 +104,7 @@ async def test_a_late_answer_and_a_second_one_are_kept_and_answer_nothing(
 
 async def test_a_network_that_is_down_takes_nothing_and_comes_back(simulator: Simulator) -> None:
     card = a_card(simulator, "approved")
-    pool = NetworkPool(simulator.name, [simulator.address], RULES)
+    pool = NetworkPool(simulator.name, simulator.link, RULES)
     await pool.start()
     try:
         with pytest.raises(CardNetworkUnavailable):
@@ -135,7 +136,7 @@ async def test_a_pool_stops_at_any_moment_of_its_start(simulator: Simulator) -> 
         async with a_pool(simulator):
             pass
         for steps in range(60):
-            pool = NetworkPool(simulator.name, [simulator.address], RULES, connections=4)
+            pool = NetworkPool(simulator.name, simulator.link, RULES, connections=4)
             await pool.start()
             for _ in range(steps):
                 await asyncio.sleep(0)
@@ -143,7 +144,13 @@ async def test_a_pool_stops_at_any_moment_of_its_start(simulator: Simulator) -> 
 
 
 async def test_more_than_may_be_in_flight_are_refused(simulator: Simulator) -> None:
-    pool = NetworkPool(simulator.name, [simulator.address], RULES, connections=1, in_flight_max=3)
+    pool = NetworkPool(
+        simulator.name,
+        simulator.link,
+        RULES,
+        connections=1,
+        in_flight_max=3,
+    )
     with simulator.running():
         await pool.start()
         try:
@@ -165,3 +172,22 @@ async def test_half_an_approval_says_how_much(simulator: Simulator) -> None:
             response = await _authorize(pool, a_card(simulator, "half"))
 
     assert (response.response_code, response.amount_minor) == ("10", 549)
+
+
+async def test_a_capture_that_is_refused_is_refused_again_when_it_is_repeated(
+    simulator: Simulator,
+) -> None:
+    codes = []
+    with simulator.running():
+        async with a_pool(simulator) as pool:
+            with pool.reserve() as reservation:
+                card = a_card(simulator, "first capture refused")
+                await reservation.authorize(card, USD, math.inf, is_hold=True)
+                for stan, is_repeat in (("900001", False), ("900001", True), ("900002", False)):
+                    trace = replace(reservation.trace, stan=stan)
+                    advice = CaptureAdvice(trace, reservation.trace, USD, card.pan, None, is_repeat)
+                    codes.append(await reservation.capture(advice))
+        [row] = await simulator.ledger()
+
+    assert codes == ["05", "05", "00"]
+    assert (row["held"], row["captured"]) == (0, USD.amount_minor)

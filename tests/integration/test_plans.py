@@ -10,48 +10,65 @@ from typing import Any
 
 import pytest
 
-import edge.authz.store
+import chassis.relay
+import edge.authz.store.checks
+import edge.authz.store.keys
+import edge.authz.store.merchants
 import intent_svc.store.statements
 import recon_svc.store.attempts
+import txn_svc.store.envelopes
 import txn_svc.store.statements
 import webhook_svc.store.queue
-from chassis.database import Database, migrate
+from chassis.database import Database
 from tests.integration.conftest import DatabaseServer
 from tests.integration.settings import database_and_settings
 
 pytestmark = pytest.mark.integration
 
-STORES: list[tuple[str, str, ModuleType]] = [
-    ("edge", "edge.authz", edge.authz.store),
-    ("intent", "intent_svc", intent_svc.store.statements),
-    ("txn", "txn_svc", txn_svc.store.statements),
-    ("recon", "recon_svc", recon_svc.store.attempts),
-    ("webhook", "webhook_svc", webhook_svc.store.queue),
+STORES: list[tuple[str, ModuleType]] = [
+    ("authz", edge.authz.store.checks),
+    ("authz", edge.authz.store.keys),
+    ("authz", edge.authz.store.merchants),
+    ("intent", intent_svc.store.statements),
+    ("intent", chassis.relay),
+    ("txn", txn_svc.store.statements),
+    ("txn", txn_svc.store.envelopes),
+    ("recon", recon_svc.store.attempts),
+    ("webhook", webhook_svc.store.queue),
 ]
-# They go through the nonces of minutes, a merchant's few keys or endpoints, what is due.
+# They go through the nonces of minutes, a merchant's few keys or endpoints, what is due or over,
+# the events of seconds.
 MAY_READ_MORE = {
     "PRUNE_NONCES",
+    "PURGE_CARD_TOKENS",
+    "SWEEP",
+    "FORGET_NONCES",
     "LIST_KEYS",
+    "LIST_CHANGES",
     "ENDPOINTS",
     "CLAIM",
+    "BACKLOG",
     "DISABLE",
     "CLAIM_REVERSALS",
     "CLAIM_CAPTURES",
     "CLAIM_DUE",
     "OPEN_STANS",
     "NEVER_RECORDED",
+    "ABANDONED_CLAIMS",
     "UNRESOLVED",
     "COUNT_RECORDED",
     "COUNT_SEEN",
+    "CREATED",
 }
+# They read the few rows of one transaction or exchange by the begin of a key.
+MAY_USE_A_PREFIX = {"READ_TRANSACTION": "transaction_id", "READ_BY_RRN": "rrn"}
 
 
-@pytest.mark.parametrize(("role", "package", "module"), STORES)
+@pytest.mark.parametrize(("service", "module"), STORES)
 async def test_statements_find_rows_by_key_whatever_the_size_of_the_table(
-    postgres: DatabaseServer, tls: Path, role: str, package: str, module: ModuleType
+    postgres: DatabaseServer, tls: Path, service: str, module: ModuleType
 ) -> None:
-    database, settings = await database_and_settings(postgres.database(role), tls)
-    await migrate(settings, package)
+    database, _ = await database_and_settings(postgres.database(service), tls)
     statements = {
         name: text
         for name, text in vars(module).items()
@@ -71,7 +88,9 @@ async def test_statements_find_rows_by_key_whatever_the_size_of_the_table(
         for node in _nodes(plan):
             assert node["Node Type"] != "Seq Scan", f"{name} reads {node['Relation Name']} whole"
             if "Index Name" in node:
-                bound = re.findall(r"\(\w+ = ", node.get("Index Cond", ""))
+                bound = re.findall(r"\((\w+) = ", node.get("Index Cond", ""))
+                if MAY_USE_A_PREFIX.get(name) in bound:
+                    continue
                 assert len(bound) == key_lengths[node["Index Name"]], f"{name}: {node}"
 
 

@@ -12,6 +12,7 @@ from chassis.database import Database
 from chassis.identity import Caller
 from recon_svc.domain.resolution import CHECK_AGAIN_S, GRACE_S, Attempt, AttemptStatus
 from tests.integration.check_parts import checks, refusing_check
+from tests.integration.owner import as_owner
 from tests.integration.recon_parts import (
     AWAY,
     CREATED,
@@ -42,6 +43,10 @@ RULES = [
     ("status = 'failed', resolve_after = now()", "check"),
     ("kind = 'refund', resolve_after = null", "kind_check"),
     ("kind = 'capture'", "check1"),
+    ("overdue_since = now()", "check2"),
+    ("kind = 'capture', resolve_after = null, status = 'failed', overdue_since = now()", "check2"),
+    ("amount_approved_minor = 0", "amount_approved_minor_check"),
+    ("amount_approved_minor = amount_minor + 1", "check3"),
 ]
 
 
@@ -88,6 +93,32 @@ async def test_events_become_a_row_whose_newest_version_counts(recon: Recon) -> 
     assert (first["status"], first["due"]) == ("recorded", DEADLINE + GRACE_S)
     assert (newest["status"], newest["version"], newest["due"]) == ("succeeded", 4, None)
     assert await recon.process.row("att_1") == newest
+
+
+async def test_what_was_told_before_is_not_taken_for_news(recon: Recon) -> None:
+    first, second = (recon.attempt(version=version) for version in (1, 2))
+
+    taken = [
+        await recon.process.store.take([each]) for each in (first, second, first, second, first)
+    ]
+
+    assert taken == [{"att_1"}, {"att_1"}, set(), set(), set()]
+
+
+async def test_what_becomes_of_parts_and_what_was_approved_is_kept(recon: Recon) -> None:
+    recorded = recon.attempt(status=AttemptStatus.RECORDED, version=1, accepts_part=True)
+    approved = replace(
+        recorded, status=AttemptStatus.SUCCEEDED, version=2, amount_approved_minor=549
+    )
+
+    await recon.process.consumer.handle([a_record(recorded, "attempt.recorded")])
+    first = await recon.process.row("att_1")
+    await recon.other.consumer.handle([a_record(approved, "attempt.succeeded")])
+    second = await recon.process.row("att_1")
+
+    assert (first["accepts_part"], first["amount_approved_minor"]) == (True, None)
+    assert (second["accepts_part"], second["amount_approved_minor"]) == (True, 549)
+    assert second["amount_minor"] == 1099
 
 
 async def test_a_batch_of_events_of_many_attempts_is_written_at_once(recon: Recon) -> None:
@@ -254,6 +285,16 @@ async def test_not_found_is_asked_again_before_the_window_is_over_and_failed_aft
     assert recon.attempts.calls[1:] == ["inquire att_1", f"resolve att_1 {FAILED} no answer"]
 
 
+async def test_not_found_is_asked_about_once_more_at_the_end_of_the_window(recon: Recon) -> None:
+    await recon.process.store.take([recon.attempt(network="mastercard_sim")])
+    recon.attempts.said, recon.attempts.code = Outcome.not_found, "25"
+    recon.move(DEADLINE - CREATED + 4.75)
+
+    await recon.process.work()
+
+    assert (await recon.process.row("att_1"))["due"] == DEADLINE + 5
+
+
 @pytest.mark.parametrize(
     ("refusal", "pause_s"), [(WRONG_STATE, CHECK_AGAIN_S), (AWAY, 1.0)], ids=["settled", "away"]
 )
@@ -271,7 +312,7 @@ async def test_a_refused_step_is_not_counted_and_tried_again(
 
 async def test_what_is_unresolved_or_overdue_is_counted(recon: Recon) -> None:
     now = recon.process.clock.now
-    await recon.process.database.fetch("delete from attempts")
+    await as_owner(recon.process.database, "delete from attempts")
     await recon.process.store.take(
         [
             recon.attempt("att_1"),
@@ -280,6 +321,7 @@ async def test_what_is_unresolved_or_overdue_is_counted(recon: Recon) -> None:
             recon.attempt("att_4", AttemptStatus.FAILED, reversal="overdue"),
             recon.attempt("att_5", AttemptStatus.SUCCEEDED),
             recon.attempt("att_6", deadline=DEADLINE + 1000),
+            recon.attempt("att_7", kind="capture", deadline=DEADLINE + 1000, overdue_since=CREATED),
         ]
     )
     before = await recon.process.store.unresolved(now())
@@ -287,7 +329,7 @@ async def test_what_is_unresolved_or_overdue_is_counted(recon: Recon) -> None:
 
     assert before == (0, 0.0)
     assert await recon.process.store.unresolved(now()) == (3, 7.0)
-    assert await recon.process.store.overdue() == 2
+    assert await recon.process.store.overdue() == (2, 1)
 
 
 @pytest.mark.parametrize(("change", "constraint"), RULES)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,31 @@ from paymesh.recon.v1 import reconciliation_service_pb2_grpc as recon_grpc
 from chassis.database import Database
 from chassis.errors import from_rpc_error
 from chassis.identity import server_credentials
-from chassis.server import Service, build_server
-from recon_svc.domain.breaks import PROPOSED_ACTIONS, BreakKind
+from chassis.server import build_server
+from recon_svc.__main__ import services
+from recon_svc.domain.breaks import PROPOSED_ACTIONS, BreakFilter, BreakKind, BreakStatus
 from recon_svc.domain.resolution import AttemptStatus
 from recon_svc.service import ReconciliationService
+from recon_svc.store.breaks import BreakStore, listing
 from sandbox.networks.cards import Clearing
 from tests.integration.clearing_parts import NAME, ClearingProcess, a_process, an_attempt
+from tests.integration.owner import as_owner
 from tests.integration.settings import settings_of
 from tests.unit.clearing.files import DAY, IPM, TC33
 
 pytestmark = pytest.mark.integration
 
 KINDS = recon_pb2.BreakKindEnum
+STATUSES = recon_pb2.BreakStatusEnum
+MANY = """
+insert into breaks (id, kind, subject, network, business_date, owner, created, resolved_by,
+    resolution_reason, resolved_at)
+select 'brk_' || n, case n %% 100 when 0 then 'late_file' else 'amount_over' end, n, 'visa_sim',
+    date '2026-11-26' - n / 100, case n %% 1000 when 1 then 'ana' end, now() - n * interval '1 min',
+    case n %% 50 when 0 then null else 'ana' end, case n %% 50 when 0 then null else 'So.' end,
+    case n %% 50 when 0 then null else now() end
+from generate_series(1, 20000) n
+"""
 
 
 @pytest.fixture
@@ -41,12 +54,7 @@ async def _called_by(name: str, process: ClearingProcess, tls: Path) -> AsyncIte
     """Serve as recon_svc does, and lend what a caller of this name calls by."""
     settings = settings_of("recon", tls)
     servicer = ReconciliationService(process.breaks, process.clearing, process.clock)
-    service = Service(
-        "paymesh.recon.v1.ReconciliationService",
-        partial(recon_grpc.add_ReconciliationServiceServicer_to_server, servicer),
-        frozenset({"operator"}),
-    )
-    server, _ = build_server(settings, [service])
+    server, _ = build_server(settings, services(servicer))
     port = server.add_secure_port("127.0.0.1:0", server_credentials(settings))
     await server.start()
     credentials = grpc.ssl_channel_credentials(
@@ -160,6 +168,83 @@ async def test_a_break_is_given_to_a_person_and_resolved_once(
     assert await _reason(service.AssignBreak(again)) == "BREAK_ALREADY_RESOLVED"
 
 
+async def test_breaks_are_listed_by_status_owner_and_business_date(
+    process: ClearingProcess, service: Any
+) -> None:
+    await _with_breaks(process)
+    over, duplicate, other = (await service.ListBreaks(recon_pb2.ListBreaksRequest())).breaks
+    await service.AssignBreak(recon_pb2.AssignBreakRequest(break_id=over.id, owner="ana"))
+    await service.AssignBreak(recon_pb2.AssignBreakRequest(break_id=other.id, owner="bo"))
+    request = recon_pb2.ResolveBreakRequest(break_id=over.id, resolved_by="ana", reason="Credited.")
+    await service.ResolveBreak(request)
+    await process.database.fetch(
+        "update breaks set business_date = '2026-11-20' where id = %(id)s", id=other.id
+    )
+
+    async def ids(**asked: Any) -> set[str]:
+        page = await service.ListBreaks(recon_pb2.ListBreaksRequest(**asked))
+        return {one.id for one in page.breaks}
+
+    day = DAY.isoformat()
+    assert await ids(status=STATUSES.open) == {duplicate.id, other.id}
+    assert await ids(status=STATUSES.resolved) == {over.id}
+    assert await ids(owner="ana") == set()
+    assert await ids(owner="ana", include_resolved=True) == {over.id}
+    assert await ids(owner="bo", status=STATUSES.open) == {other.id}
+    assert await ids(business_date_from=day) == {duplicate.id}
+    assert await ids(business_date_to="2026-11-20") == {other.id}
+    assert await ids(business_date_to="2026-11-19") == set()
+    both = {"business_date_from": "2026-11-20", "business_date_to": day}
+    assert await ids(**both, include_resolved=True) == {over.id, duplicate.id, other.id}
+    assert await ids(starting_after=over.id, owner="bo") == {other.id}
+
+
+@pytest.mark.parametrize(
+    ("asked", "index"),
+    [
+        (BreakFilter(), "breaks_created_id_idx1"),
+        (BreakFilter(status=None), "breaks_created_id_idx"),
+        (BreakFilter(owner="ana"), "breaks_owner_created_id_idx"),
+        (BreakFilter(owner="ana", status=BreakStatus.RESOLVED), "breaks_owner_created_id_idx"),
+        (
+            BreakFilter(business_date_from=DAY, business_date_to=DAY, status=None),
+            "breaks_business_date_network_idx",
+        ),
+        (BreakFilter(kind=BreakKind.LATE_FILE), "breaks_created_id_idx1"),
+    ],
+)
+async def test_of_many_breaks_a_page_is_found_by_an_index(
+    process: ClearingProcess, asked: BreakFilter, index: str
+) -> None:
+    await process.database.fetch(MANY)
+    await as_owner(process.database, "analyze breaks")
+
+    sql, wanted = listing(asked)
+    plan = await process.database.fetch(f"explain {sql}", **wanted)
+
+    lines = [line["QUERY PLAN"] for line in plan]
+    assert any(re.search(rf" (using|on) {index}\b", line) for line in lines), "\n".join(lines)
+
+
+async def test_open_breaks_are_counted_by_kind_with_the_time_of_the_oldest(
+    process: ClearingProcess,
+) -> None:
+    await process.database.fetch(MANY)
+    oldest = {
+        row["kind"]: row["created"]
+        for row in await process.database.fetch(
+            "select kind, created from breaks where subject in ('20000', '19950')"
+        )
+    }
+
+    found = await BreakStore(process.database).open()
+
+    assert found == {
+        BreakKind.LATE_FILE: (200, oldest["late_file"]),
+        BreakKind.AMOUNT_OVER: (200, oldest["amount_over"]),
+    }
+
+
 REFUSALS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "limit of 0": (
         lambda stub: stub.ListBreaks(recon_pb2.ListBreaksRequest(limit=0)),
@@ -209,6 +294,36 @@ async def test_what_cant_be_done_is_refused_by_reason(service: Any, name: str) -
     call, reason = REFUSALS[name]
 
     assert await _reason(call(service)) == reason
+
+
+@pytest.mark.parametrize(
+    ("asked", "param"),
+    [
+        ({"kind": 99}, "kind"),
+        ({"status": 99}, "status"),
+        ({"status": 1, "include_resolved": True}, "include_resolved"),
+        ({"owner": "a" * 1001}, "owner"),
+        ({"owner": "a\0"}, "owner"),
+        ({"network": "v\0"}, "network"),
+        ({"starting_after": "brk_\0"}, "starting_after"),
+        ({"limit": 0}, "limit"),
+        ({"business_date_from": "26.11.2026"}, "business_date_from"),
+        ({"business_date_from": "20261126"}, "business_date_from"),
+        ({"business_date_to": "2026-11-31"}, "business_date_to"),
+        (
+            {"business_date_from": "2026-11-26", "business_date_to": "2026-11-25"},
+            "business_date_to",
+        ),
+    ],
+)
+async def test_a_filter_that_can_t_be_is_refused_by_its_name(
+    service: Any, asked: dict[str, Any], param: str
+) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await service.ListBreaks(recon_pb2.ListBreaksRequest(**asked))
+
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert from_rpc_error(refused.value).param == param
 
 
 async def test_files_are_imported_on_request(process: ClearingProcess, service: Any) -> None:

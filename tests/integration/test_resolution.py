@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from chassis.errors import ResourceMissing
-from chassis.money import Money
 from tests.integration.network_parts import NETWORKS
 from tests.integration.races import race
 from tests.integration.resolution_parts import TIMED_OUT, UNANSWERED_S, Resolving, said
@@ -27,15 +26,15 @@ APPROVAL = AuthorizationResponse("00", AMOUNT_MINOR, "123456", "T1")
 DECLINE = AuthorizationResponse("05", AMOUNT_MINOR, None, "T1")
 
 
-def approved(money: Money) -> Outcome:
-    return judge(APPROVAL, money)
+def approved(attempt: Attempt) -> Outcome:
+    return judge(APPROVAL, attempt)
 
 
-def declined(money: Money) -> Outcome:
-    return judge(DECLINE, money)
+def declined(attempt: Attempt) -> Outcome:
+    return judge(DECLINE, attempt)
 
 
-def never_received(_: Money) -> Outcome:
+def never_received(_: Attempt) -> Outcome:
     return Outcome(AttemptEvent.DECLINE, NEVER_RECEIVED)
 
 
@@ -283,9 +282,7 @@ async def test_an_answer_whose_attempt_others_undo_meanwhile_is_evidence(
     resolving.move(UNANSWERED_S)
     reversing = await resolving.reverse(step.attempt)
 
-    told = await resolving.other_resolver.take_late_answer(
-        step.attempt, approved(Money(AMOUNT_MINOR, "usd"))
-    )
+    told = await resolving.other_resolver.take_late_answer(step.attempt, approved(step.attempt))
 
     after = await resolving.attempt(step.attempt)
     assert told.status is TransactionStatus.PENDING_VERIFICATION

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 import sqlalchemy as sa
 
-from tests.integration.network_parts import NETWORKS
+from tests.integration.network_parts import NETWORKS, a_link
 from tests.integration.resolution_parts import UNANSWERED_S, Resolving, said
 from tests.integration.txn_parts import AMOUNT_MINOR
 from txn_svc.domain.attempt import Attempt, AttemptStatus, ReversalStatus
@@ -146,7 +146,7 @@ async def test_a_reversal_waits_for_its_network_by_the_schedule_and_says_nothing
     resolving.move(UNANSWERED_S)
     await resolving.reverse(step.attempt)
     pool = resolving.networks.pools["visa_sim"]
-    away = NetworkPool("visa_sim", [], pool.rules)
+    away = NetworkPool("visa_sim", a_link("visa_sim"), pool.rules)
     resolving.networks.pools["visa_sim"] = away
     try:
         await resolving.send_due()
@@ -186,6 +186,7 @@ async def test_an_answer_that_comes_after_the_timeout_settles_the_attempt(
     attempt = await resolving.charged(network, "answer late")
 
     await resolving.until_settled(attempt)
+    await resolving.resolver.stop()  # the intent is told after that
 
     transaction, after = await resolving.exchange(attempt)
     assert (transaction.status, after.status) == (

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from chassis.database import migrate
 from tests.integration.conftest import DatabaseServer
 from tests.integration.settings import database_and_settings
 
@@ -25,10 +24,7 @@ async def test_tables_are_named_in_code_as_the_migrations_make_them(
     postgres: DatabaseServer, tls: Path, service: str
 ) -> None:
     named: sa.MetaData = importlib.import_module(f"{service}.tables").metadata
-    database, settings = await database_and_settings(
-        postgres.database(service.removesuffix("_svc")), tls
-    )
-    await migrate(settings, service)
+    database, _ = await database_and_settings(postgres.database(service.removesuffix("_svc")), tls)
 
     async with database.engine.connect() as connection:
         made = await connection.run_sync(_reflected, list(named.tables))

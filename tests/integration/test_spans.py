@@ -16,17 +16,17 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind
 
 from chassis import spans
-from chassis.database import migrate
 from chassis.errors import ResourceMissing
 from chassis.identity import Context, channel, server_credentials
 from chassis.ids import MerchantId, PaymentIntentId, TransactionId
-from chassis.server import Service, build_server
+from chassis.server import Service, build_server, only
 from chassis.telemetry import JsonFormatter
-from intent_svc.domain import PaymentIntent, begin_processing
+from intent_svc.domain.payment_intent import PaymentIntent, begin_processing
 from intent_svc.store.intents import IntentStore
 from intent_svc.store.items import Change, Creation
 from tests.fakes import FakeClock
 from tests.integration.conftest import DatabaseServer
+from tests.integration.owner import as_owner
 from tests.integration.settings import database_and_settings, settings_of
 
 pytestmark = pytest.mark.integration
@@ -57,7 +57,7 @@ def _add(server: grpc.aio.Server) -> None:
 async def echo(tls: Path) -> AsyncIterator[grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]]:
     """Serve a method that answers with its own span, and return how to call it."""
     settings = settings_of("txn", tls)
-    server, _ = build_server(settings, [Service(ECHO, _add, callers=frozenset({"txn"}))])
+    server, _ = build_server(settings, [Service(ECHO, _add, only("txn", "Echo"))])
     port = server.add_secure_port(settings.listen, server_credentials(settings))
     await server.start()
     async with channel(settings, f"localhost:{port}") as connected:
@@ -139,7 +139,8 @@ async def test_a_statement_is_a_span_only_inside_a_sampled_one(
     postgres: DatabaseServer, tls: Path, exported: InMemorySpanExporter
 ) -> None:
     database, _ = await database_and_settings(postgres.database("txn"), tls)
-    await database.fetch("create table cards (number text)")
+    await as_owner(database, "create table cards (number text)")
+    await as_owner(database, "grant insert on cards to txn")
     with spans.server_span("request", spans.NOT_SAMPLED):
         await database.fetch("insert into cards values (%(number)s)", number=CARD_NUMBER)
     with spans.server_span("request", SAMPLED):
@@ -155,8 +156,7 @@ async def test_a_statement_is_a_span_only_inside_a_sampled_one(
 async def test_an_event_keeps_the_span_of_its_own_request_and_of_no_neighbour(
     postgres: DatabaseServer, tls: Path, exported: InMemorySpanExporter
 ) -> None:
-    database, settings = await database_and_settings(postgres.database("intent"), tls)
-    await migrate(settings, "intent_svc")
+    database, _ = await database_and_settings(postgres.database("intent"), tls)
     store = IntentStore(database, FakeClock())
 
     async def create(number: int, header: str) -> None:
@@ -168,7 +168,7 @@ async def test_an_event_keeps_the_span_of_its_own_request_and_of_no_neighbour(
     with spans.server_span("request", SAMPLED.replace("a1", "a3")):
         change = Change(MERCHANT, _an_intent(0).id, None, lambda was: begin_processing(was, HOLDER))
     await store.changes.submit(change)
-    rows = await database.fetch("select traceparent from outbox order by created, aggregateid")
+    rows = await as_owner(database, "select traceparent from outbox order by created, aggregateid")
     await database.close()
 
     traces = [row["traceparent"] and row["traceparent"].split("-")[1] for row in rows]

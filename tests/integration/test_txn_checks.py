@@ -29,6 +29,8 @@ TRANSACTION_RULES = [
     ("paid", "currency = 'USD'", "currency_check"),
     ("begun", "card_last4 = '42424242'", "card_last4_check"),
     ("begun", "card_exp_month = 13", "card_exp_month_check"),
+    ("begun", "card_bin = '42424242'", "card_bin_check"),
+    ("begun", "card_fingerprint = card_bin", "card_fingerprint_check"),
     ("paid", "amount_minor = null", "check"),
     ("paid", "currency = null", "check"),
     ("begun", "status = 'succeeded', answered_as = 'succeeded'", "check1"),
@@ -43,6 +45,16 @@ TRANSACTION_RULES = [
     ("paid", "amount_captured_minor = amount_minor + 1", "check4"),
     ("unknown", "amount_captured_minor = 1", "check5"),
     ("paid", "amount_captured_minor = amount_minor - 1", "check6"),
+    ("paid", "amount_approved_minor = 0", "amount_approved_minor_check"),
+    ("paid", "amount_approved_minor = amount_minor - 1", "check4"),
+    (
+        "paid",
+        "amount_approved_minor = amount_minor + 1, amount_captured_minor = amount_minor + 1",
+        "check7",
+    ),
+    ("paid", "amount_approved_minor = null", "check8"),
+    ("declined", "amount_approved_minor = 1", "check8"),
+    ("unknown", "amount_approved_minor = 1", "check8"),
 ]
 COPY_ATTEMPT = """
 insert into attempts
@@ -69,11 +81,29 @@ ATTEMPT_RULES = [
     ("reversal_terminal_id = 'short'", "reversal_terminal_id_check"),
     ("advice_tries = -1", "advice_tries_check"),
     ("kind = 'refund'", "kind_check"),
-    ("kind = 'capture', advice_due = now(), status = 'failed'", "check3"),
-    ("kind = 'capture', advice_due = now(), capture_before = now()", "check3"),
-    ("kind = 'capture'", "check4"),
-    ("kind = 'capture', advice_due = now(), status = 'succeeded'", "check4"),
+    ("kind = 'capture', capture_number = 1, advice_due = now(), capture_before = now()", "check3"),
+    ("kind = 'capture', capture_number = 1", "check4"),
+    ("kind = 'capture', capture_number = 1, advice_due = now(), status = 'failed'", "check4"),
+    ("kind = 'capture', capture_number = 1, advice_due = now(), status = 'succeeded'", "check4"),
     ("advice_due = now()", "check4"),
+    ("overdue_since = now()", "check5"),
+    (
+        "kind = 'capture', capture_number = 1, advice_due = now(), overdue_since = now()",
+        "check5",
+    ),
+    ("capture_number = 1", "check6"),
+    ("kind = 'capture', advice_due = now()", "check6"),
+    ("capture_number = -1", "capture_number_check"),
+    ("amount_approved_minor = 0", "amount_approved_minor_check"),
+    ("amount_approved_minor = amount_minor + 1", "check7"),
+    ("kind = 'capture', capture_number = 1, advice_due = now(), accepts_part = true", "check8"),
+    (
+        "kind = 'capture', capture_number = 1, advice_due = now(), amount_approved_minor = 1",
+        "check8",
+    ),
+    ("status = 'succeeded'", "check9"),
+    ("status = 'succeeded', accepts_part = true", "check9"),
+    ("status = 'succeeded', amount_approved_minor = amount_minor - 1", "check9"),
 ]
 
 
@@ -123,8 +153,8 @@ async def test_every_check_of_the_database_is_broken_above(process: TxnProcess) 
     ("change", "key"),
     [
         ({}, "attempts_pkey"),
-        ({"id": "att_2"}, "attempts_transaction_id_merchant_id_kind_key"),
-        ({"id": "att_2", "transaction_id": "txn_2"}, "attempts_network_rrn_kind_key"),
+        ({"id": "att_2"}, "attempts_transaction_id_merchant_id_capture_number_key"),
+        ({"id": "att_2", "transaction_id": "txn_2"}, "attempts_network_rrn_capture_number_key"),
         (
             {"id": "att_2", "transaction_id": "txn_2", "rrn": "R00000000002"},
             "attempts_merchant_id_transaction_id_fkey",

@@ -318,7 +318,7 @@ async def test_reads_answer_each_caller_for_himself(process: TxnProcess, caller:
         return_exceptions=True,
     )
 
-    assert results[0] == (transaction, None, None)
+    assert results[0] == (transaction, None, ())
     assert [type(result) for result in results[1:]] == [ResourceMissing] * 2
 
 

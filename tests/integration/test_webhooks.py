@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from standardwebhooks.webhooks import Webhook
 
-from chassis.database import Database, migrate
+from chassis.database import Database
 from chassis.errors import DomainError, IdempotencyKeyReused
 from chassis.idempotency import Keyed
 from chassis.identity import Caller
@@ -24,6 +24,7 @@ from tests.integration.conftest import DatabaseServer
 from tests.integration.settings import database_and_settings
 from tests.integration.webhook_parts import Receiver, Webhooks, a_record
 from webhook_svc.consumer import PaymentConsumer
+from webhook_svc.dialing import connector
 from webhook_svc.dispatcher import Dispatcher
 from webhook_svc.domain.delivery import DeliveryStatus
 from webhook_svc.domain.endpoint import EndpointStatus
@@ -37,8 +38,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 async def database(postgres: DatabaseServer, tls: Path) -> AsyncIterator[Database]:
-    made, settings = await database_and_settings(postgres.database("webhook"), tls)
-    await migrate(settings, "webhook_svc")
+    made, _ = await database_and_settings(postgres.database("webhook"), tls)
     yield made
     await made.close()
 
@@ -46,9 +46,9 @@ async def database(postgres: DatabaseServer, tls: Path) -> AsyncIterator[Databas
 @pytest.fixture
 async def webhooks(database: Database, tls: Path) -> AsyncIterator[Webhooks]:
     clock = FakeClock(datetime.now(UTC))
-    sealer = Sealer(tls / "master.key")
+    sealer = Sealer.from_file(tls / "master.key")
     queue, store = DeliveryQueue(database, sealer), EndpointStore(database, sealer)
-    sender = Sender(clock, allows_private=True)
+    sender = Sender(clock, connector(allows_private=True), allows_private=True)
     yield Webhooks(
         clock,
         database,
@@ -57,7 +57,7 @@ async def webhooks(database: Database, tls: Path) -> AsyncIterator[Webhooks]:
         WebhookHandlers(store, clock, allows_private=True),
         PaymentConsumer(queue, clock, lambda: None),
         sender,
-        Caller(new_merchant_id(), "test", "req-1"),
+        Caller(new_merchant_id(), "test"),
     )
     await sender.close()
 
@@ -99,6 +99,24 @@ async def test_a_delivery_arrives_signed_and_is_logged(
     assert delivery.status is DeliveryStatus.SUCCEEDED
     [made] = delivery.tries
     assert (made.http_status, made.error, made.response) == (200, None, "saidso")
+
+
+async def test_what_waits_is_counted_and_how_long_it_has_been_due(
+    webhooks: Webhooks, receivers: Callable[[], Receiver]
+) -> None:
+    receiver = receivers()
+    receiver.statuses = [500]
+    await webhooks.endpoint(receiver.url)
+
+    before = await webhooks.queue.backlog(webhooks.clock.now())
+    await webhooks.happen(count=3)
+    webhooks.clock.move(40)
+    waiting = await webhooks.queue.backlog(webhooks.clock.now())
+    await webhooks.send()
+    after = await webhooks.queue.backlog(webhooks.clock.now())
+
+    assert (before, waiting) == ((0, 0.0), (3, 40.0))
+    assert after == (1, 0.0)  # one is to be tried again, later
 
 
 async def test_an_event_that_comes_twice_is_delivered_once(
@@ -294,7 +312,7 @@ async def test_a_private_address_is_never_called(
     endpoint, _ = await webhooks.endpoint(receiver.url)
     named, _ = await webhooks.endpoint(receiver.url.replace("127.0.0.1", "localhost"))
     await webhooks.happen()
-    guarded = Sender(webhooks.clock, allows_private=False)
+    guarded = Sender(webhooks.clock, connector(allows_private=False), allows_private=False)
     dispatcher = Dispatcher(webhooks.queue, guarded, webhooks.clock, is_retry=False)
 
     await dispatcher.work()

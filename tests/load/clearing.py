@@ -35,6 +35,7 @@ def rows(count: int) -> Iterator[Row]:
             transmitted_at="1126101500",
             card="520000…0017",
             currency="840",
+            asked=1099,
             amount=1099,
             approved=True,
             captured=1099,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-import secrets
+import os
 import shutil
 import signal
 import sys
@@ -23,13 +23,11 @@ from typing import Self
 
 import psutil
 
-from chassis.database import migrate
 from sandbox.platform.certificates import issue
 from sandbox.platform.postgres import Postgres
-from sandbox.state import ROLES
 from tests.integration.authz_client import free_port
 from tests.integration.clearing_parts import LATE, MERCHANT, SUFFIXES, ClearingProcess, a_process
-from tests.integration.conftest import DatabaseServer, create_roles, start_server
+from tests.integration.conftest import DatabaseServer, start_server
 from tests.integration.settings import database_and_settings
 from tests.load.clearing import write
 from tests.load.report import CONSOLE
@@ -41,12 +39,12 @@ SAMPLE_S = 0.2
 ATTEMPTS = """
 insert into attempts (merchant_id, id, mode, payment_intent_id, transaction_id, network, status,
     amount_minor, currency, stan, rrn, transmitted_at, response_code, approval_code,
-    network_trace_id, deadline, created, version)
+    network_trace_id, deadline, created, version, kind, is_hold)
 select %(merchant_id)s, 'att_' || i, 'test', 'pi_' || i, 'txn_' || i, %(network)s, 'succeeded',
     case when i %% 1000 = 0 then 1000 else 1099 end, 'usd', lpad((i %% 1000000)::text, 6, '0'),
     'R' || lpad(i::text, 11, '0'), '1126101500', '00', '000001', 'TR' || lpad(i::text, 11, '0'),
     timestamptz '2026-11-26 10:15:02Z',
-    timestamptz '2026-11-26 10:15:00Z', 2
+    timestamptz '2026-11-26 10:15:00Z', 2, 'authorization', false
 from generate_series(0, cast(%(lines)s as integer) - 1) i
 """
 COUNTS = "select verdict, count(*) as number from clearing_lines group by verdict"
@@ -85,12 +83,11 @@ class Memory:
 @contextmanager
 def postgres(folder: Path) -> Iterator[tuple[DatabaseServer, int]]:
     """Run a PostgreSQL as the sandbox does."""
-    passwords = {role: secrets.token_hex(8) for role in ROLES}
-    server = Postgres(folder / "postgres", free_port(), passwords)
+    issue(folder)
+    server = Postgres(folder / "postgres", free_port(), folder, folder / "programs")
     server.prepare()
     process = start_server(server, folder / "postgres.log")
     try:
-        create_roles(server, passwords)
         yield DatabaseServer(server), process.pid
     finally:
         process.send_signal(signal.SIGINT)
@@ -99,9 +96,7 @@ def postgres(folder: Path) -> Iterator[tuple[DatabaseServer, int]]:
 
 async def measure(lines: int, network: str, folder: Path, server: DatabaseServer, pid: int) -> None:
     """Take a file of so many lines and print what it cost."""
-    issue(folder)
-    database, settings = await database_and_settings(server.database("recon"), folder)
-    await migrate(settings, "recon_svc")
+    database, _ = await database_and_settings(server.database("recon"), folder)
     started = time.perf_counter()
     await database.fetch(ATTEMPTS, lines=lines, network=network, merchant_id=MERCHANT)
     CONSOLE.print(f"attempts inserted: {time.perf_counter() - started:.1f} s")
@@ -132,6 +127,7 @@ async def take(process: ClearingProcess, lines: int, postgres_pid: int) -> None:
     )
     CONSOLE.print("CPU: importer {:.1f} s, parsers {:.1f} s, PostgreSQL {:.1f} s".format(*used))
     CONSOLE.print(f"peak memory of importer and parsers: {memory.peak_bytes / 1e6:.0f} MB")
+    CONSOLE.print("load average: {:.1f}, {:.1f}, {:.1f}".format(*os.getloadavg()))
 
 
 def cpu_s(postgres_pid: int) -> tuple[float, float, float]:

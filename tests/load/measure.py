@@ -17,9 +17,13 @@ OUTSIDE = ("visa_sim", "mastercard_sim")  # stand for card networks, so they are
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """CPU seconds by process name, children included; `vegeta` is the load generator."""
+    """CPU seconds by process name, children included; `vegeta` is the load generator.
+
+    machine_s: of everything that runs on the machine.
+    """
 
     cpu_s: dict[str, float]
+    machine_s: float
 
     @classmethod
     def now(cls, status: Status) -> Usage:
@@ -27,10 +31,14 @@ class Usage:
         used = {row["name"]: _cpu_s(row["pid"]) for row in status["processes"]}
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
         used["vegeta"] = children.ru_utime + children.ru_stime
-        return cls(used)
+        machine = psutil.cpu_times()
+        return cls(used, sum(machine) - machine.idle - machine.iowait - machine.guest)
 
     def __sub__(self, other: Usage) -> Usage:
-        return Usage({name: used - other.cpu_s[name] for name, used in self.cpu_s.items()})
+        return Usage(
+            {name: used - other.cpu_s[name] for name, used in self.cpu_s.items()},
+            self.machine_s - other.machine_s,
+        )
 
     @property
     def ours_s(self) -> float:
@@ -74,7 +82,7 @@ def batch_sizes(status: Status) -> dict[str, float]:
     for row in status["processes"]:
         if "metrics" not in row:
             continue
-        with urllib.request.urlopen(f"http://{row['metrics']}/metrics") as answer:
+        with urllib.request.urlopen(row["metrics"]) as answer:
             text = answer.read().decode()
         found: dict[str, dict[str, float]] = {}
         for part, labels, value in re.findall(

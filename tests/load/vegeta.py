@@ -9,11 +9,13 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from tests.load.requests import FOR, Request
 
+KIND_BY_PATH = {"transactions": "charge", "card-tokens": "token"}
 MODULE = "github.com/tsenart/vegeta/v12@v12.13.0"
 
 
@@ -29,9 +31,13 @@ class Attack:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One answer. publishable_key: for whom an intent was created; empty on anything else."""
+    """One answer. publishable_key: for whom an intent was created; empty on anything else.
+
+    sent_at_s: Unix seconds.
+    """
 
     kind: str
+    sent_at_s: float
     publishable_key: str
     status: int
     latency_s: float
@@ -41,6 +47,11 @@ class Result:
     def ok(self) -> bool:
         """Return whether the request was answered with 200."""
         return self.status == 200
+
+    @property
+    def answered_at_s(self) -> float:
+        """Return when the answer was there, Unix seconds."""
+        return self.sent_at_s + self.latency_s
 
 
 class Vegeta:
@@ -58,8 +69,11 @@ class Vegeta:
                 ["go", "install", MODULE], check=True, env=os.environ | {"GOBIN": str(programs)}
             )
 
-    def attack(self, attack: Attack) -> list[Result]:
-        """Send the requests and return the answers."""
+    def attack(self, attack: Attack, *, client: Path | None = None) -> list[Result]:
+        """Send the requests and return the answers.
+
+        client: a certificate to show, without its ending; its key lies beside it.
+        """
         targets, binary = self._folder / "targets.json", self._folder / "results.bin"
         with targets.open("w") as file:
             for request in attack.requests:
@@ -70,6 +84,7 @@ class Vegeta:
         command = [
             *(str(self._program), "attack", "-format=json", "-lazy", f"-targets={targets}"),
             *(f"-root-certs={self._ca_file}", f"-output={binary}", "-timeout=60s"),
+            *((f"-cert={client}.crt", f"-key={client}.key") if client else ()),
             *(f"-rate={attack.rate}", f"-duration={seconds}s", f"-max-workers={attack.workers}"),
             *(
                 f"-workers={min(64, attack.workers)}",
@@ -107,14 +122,14 @@ def _target(request: Request) -> str:
 
 def _result(row: dict[str, Any]) -> Result:
     content = base64.b64decode(row["body"] or "")
-    if row["method"] == "GET":
-        kind = "read"
-    else:
-        kind = "charge" if row["url"].endswith("/transactions") else "create"
-    body: Any = json.loads(content) if row["code"] == 200 else content.decode(errors="replace")
-    is_created = kind == "create" and row["code"] == 200
+    resource = row["url"].rpartition("/")[2]
+    kind = "read" if row["method"] == "GET" else KIND_BY_PATH.get(resource, "create")
+    is_told = row["code"] == 200 and content != b""  # a check has no answer but its status
+    body: Any = json.loads(content) if is_told else content.decode(errors="replace")
+    is_created = kind == "create" and is_told
     return Result(
         kind=kind,
+        sent_at_s=datetime.fromisoformat(row["timestamp"]).timestamp(),
         publishable_key=body["description"].removeprefix(FOR) if is_created else "",
         status=row["code"],
         latency_s=row["latency"] / 1e9,

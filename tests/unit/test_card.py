@@ -7,6 +7,7 @@ from datetime import date
 
 import pytest
 
+from chassis.card_numbers import passes_luhn
 from chassis.errors import DomainError
 from txn_svc.domain.card import (
     MASTERCARD,
@@ -16,7 +17,6 @@ from txn_svc.domain.card import (
     Pan,
     brand_of,
     check_card,
-    passes_luhn,
 )
 
 TODAY = date(2026, 11, 24)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.mutations import MUTATIONS, ROOT, Mutation, mutate
+from tests.changed_code import ROOT
+from tests.faults.mutations import MUTATIONS, Mutation
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
@@ -19,7 +20,7 @@ def test_a_mutation_changes_the_code_and_leaves_it_readable(
     file.parent.mkdir(parents=True)
     shutil.copy(ROOT / mutation.file, file)
 
-    mutate(mutation, tmp_path)
+    mutation.apply(tmp_path)
 
     assert file.read_text() != (ROOT / mutation.file).read_text()
     ast.parse(file.read_text())
@@ -31,4 +32,4 @@ def test_a_mutation_of_code_that_is_no_more_is_refused(tmp_path: Path) -> None:
     file.write_text("pass\n")
 
     with pytest.raises(ValueError, match="a-timeout-is-a-decline"):
-        mutate(MUTATIONS[0], tmp_path)
+        MUTATIONS[0].apply(tmp_path)

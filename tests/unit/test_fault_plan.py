@@ -13,9 +13,13 @@ import pytest
 from sandbox.networks.cards import BEHAVIORS
 from tests.faults.mesh import VICTIMS
 from tests.faults.plan import (
+    ARCHIVE_BLOWS,
+    ARCHIVER,
     MEANWHILE_S,
     MERCHANTS,
+    READERS,
     WRITERS,
+    Ending,
     Fault,
     Kind,
     draw_faults,
@@ -25,6 +29,7 @@ from tests.faults.plan import (
 
 ROOT = Path(__file__).resolve().parents[2]
 NETWORKS = ["mastercard_sim", "visa_sim"]
+PART_CARDS = {pan for pan, behavior in BEHAVIORS.items() if behavior.approves_half}
 PRINT_PLAN = """
 from tests.faults.plan import draw_faults, draw_payments
 print(draw_payments(7, 50), draw_faults(7, 60.0, {victims!r}, {networks!r}))
@@ -62,6 +67,10 @@ def test_a_plan_of_60_payments_has_every_card_of_the_sandbox() -> None:
     assert {payment.card for payment in payments} >= set(BEHAVIORS)
     assert {payment.merchant for payment in payments} == set(range(MERCHANTS))
     assert any(payment.gives_up for payment in payments)
+    assert {payment.ending for payment in payments if payment.is_manual} == set(Ending)
+    assert {payment.accepts_part for payment in payments} == {True, False}
+    assert {payment.by_token for payment in payments} == {True, False}
+    assert any(payment.accepts_part for payment in payments if payment.card in PART_CARDS)
     assert all(0 <= payment.starts_at_s <= duration_s(60) for payment in payments)
 
 
@@ -72,9 +81,20 @@ def test_a_plan_of_500_payments_hurts_every_part_in_every_way() -> None:
     for fault in faults:
         ways[fault.target].add(fault.kind)
     assert set(ways) == {*VICTIMS, *NETWORKS}
-    assert all(ways[name] == {Kind.KILL, Kind.FREEZE} for name in VICTIMS)
+    of_the_archive = {kind for kind, _ in ARCHIVE_BLOWS}
+    assert of_the_archive <= ways.pop(ARCHIVER)
+    ordinary = [name for name in VICTIMS if name != ARCHIVER]
+    assert all(ways[name] - {Kind.BLOCK} == {Kind.KILL, Kind.FREEZE} for name in ordinary)
+    assert {name for name in ordinary if Kind.BLOCK in ways[name]} == set(READERS)
     assert all(ways[name] == {Kind.CUT, Kind.LINE} for name in NETWORKS)
     assert any(fault.kind is Kind.FREEZE and fault.for_s > 2 for fault in faults)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 689])
+def test_a_minute_is_enough_to_hurt_the_archive_in_every_way(seed: int) -> None:
+    ways = {fault.kind for fault in _faults(seed) if fault.target == ARCHIVER}
+
+    assert ways >= {kind for kind, _ in ARCHIVE_BLOWS}
 
 
 @pytest.mark.parametrize("seed", range(20))

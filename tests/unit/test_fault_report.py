@@ -7,9 +7,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.faults.checks import Finding, Violation
+from tests.faults.certainty import Certainty, certainties
+from tests.faults.checks.finding import Finding, Violation
 from tests.faults.evidence import Change
-from tests.faults.report import Report, times_to_certainty_s
+from tests.faults.report import Report
 
 
 def _change(attempt_id: str, offset: int, before: str | None, after: str, at_ms: int) -> Change:
@@ -38,7 +39,7 @@ def test_an_attempt_is_unknown_from_its_timeout_until_it_is_something_else() -> 
         _change("att_3", 5, "recorded", "timeout", 6_000),
     ]
 
-    assert times_to_certainty_s(changes) == [2.5]
+    assert certainties(changes) == [Certainty("pi_1", "reversed", 2.5)]
 
 
 def test_a_report_names_what_contradicts_a_check(tmp_path: Path) -> None:

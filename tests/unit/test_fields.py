@@ -15,7 +15,7 @@ def test_a_text_may_be_as_long_as_its_field(text: str) -> None:
     assert check_text(text, 20, "description") == text
 
 
-@pytest.mark.parametrize("text", ["x" * 21, "a\0b"])
+@pytest.mark.parametrize("text", ["x" * 21, "a\0b", "4242424242424242"])
 def test_a_text_that_can_t_be_kept_is_refused_by_its_name(text: str) -> None:
     with pytest.raises(ParameterInvalid) as refused:
         check_text(text, 20, "description")

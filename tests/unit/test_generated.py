@@ -45,7 +45,12 @@ def test_the_openapi_document_is_valid_and_names_every_served_call() -> None:
     assert document["openapi"].startswith("3.1")
     calls = {(verb, path) for path, verbs in document["paths"].items() for verb in verbs}
     assert ("post", "/payment-intents/{paymentIntentId}/transactions") in calls
-    assert ("post", "/card-tokens") not in calls  # not served yet
+    browsers = [verbs for path, verbs in document["paths"].items() if path.startswith("/card-")]
+    assert [list(verbs) for verbs in browsers] == [["post"], ["get"]]
+    for verbs in browsers:
+        for operation in verbs.values():
+            assert operation["security"] == [{"publishableKey": []}]
+            assert not operation["parameters"]
 
 
 def test_the_vendored_google_contracts_are_those_of_the_locked_package() -> None:

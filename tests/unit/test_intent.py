@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
 
 from chassis.errors import DomainError, ParameterInvalid
 from chassis.ids import MerchantId, PaymentIntentId, TransactionId
-from intent_svc import domain
-from intent_svc.domain import (
+from intent_svc.domain import fields, payment_intent
+from intent_svc.domain.payment_intent import (
     OUTCOMES,
     TRANSITIONS,
     CaptureMethod,
@@ -17,6 +18,7 @@ from intent_svc.domain import (
     Failure,
     IntentInUnexpectedState,
     Outcome,
+    PartialApproval,
     PaymentIntent,
     Status,
 )
@@ -40,7 +42,9 @@ def an_intent(status: Status = Status.CREATED) -> PaymentIntent:
         latest_transaction_id=None if status is Status.CREATED else HOLDER,
         capture_method=CaptureMethod.MANUAL if status in HELD else CaptureMethod.AUTOMATIC,
         amount_to_capture_minor=500 if status is Status.CAPTURING else None,
+        captures=1 if status is Status.CAPTURING else 0,
         capture_before=LAPSES if status in HELD else None,
+        amount_authorized_minor=1099 if status in HELD else 0,
         last_failure=DECLINED if status is Status.FAILED else None,
         version=3,
     )
@@ -48,12 +52,13 @@ def an_intent(status: Status = Status.CREATED) -> PaymentIntent:
 
 def _happens(intent: PaymentIntent, event: Event) -> PaymentIntent:
     if event is Event.BEGIN:
-        return domain.begin_processing(intent, OTHER)
+        return payment_intent.begin_processing(intent, OTHER)
     if event is Event.CANCEL:
-        return domain.cancel(intent, NOW)
+        return payment_intent.cancel(intent, NOW)
     if event is Event.CAPTURE:
-        return domain.begin_capture(intent, None, NOW)
-    return domain.apply_outcome(intent, HOLDER, Outcome(event), NOW)
+        return payment_intent.begin_capture(intent, None, NOW)
+    outcome = Outcome(event, capture_number=1, amount_authorized_minor=1099)
+    return payment_intent.apply_outcome(intent, HOLDER, outcome, NOW)
 
 
 @pytest.mark.parametrize(("status", "event"), list(product(Status, Event)))
@@ -84,18 +89,64 @@ def test_nothing_leaves_a_final_state(status: Status) -> None:
 def test_the_transaction_that_holds_an_intent_may_claim_it_again() -> None:
     intent = an_intent(Status.PROCESSING)
 
-    assert domain.begin_processing(intent, HOLDER) is intent
+    assert payment_intent.begin_processing(intent, HOLDER) is intent
     with pytest.raises(IntentInUnexpectedState):
-        domain.begin_processing(intent, OTHER)
+        payment_intent.begin_processing(intent, OTHER)
 
 
 def test_only_the_holder_can_move_an_intent() -> None:
     with pytest.raises(IntentInUnexpectedState):
-        domain.apply_outcome(an_intent(Status.PROCESSING), OTHER, Outcome(Event.SUCCEED), NOW)
+        payment_intent.apply_outcome(
+            an_intent(Status.PROCESSING), OTHER, Outcome(Event.SUCCEED), NOW
+        )
+
+
+# Whether the intent accepts a part, what is told to be authorized of 1099, and whether it takes it.
+AUTHORIZED = [
+    (PartialApproval.REFUSED, 1099, True),
+    (PartialApproval.REFUSED, 1098, False),
+    (PartialApproval.REFUSED, 0, False),
+    (PartialApproval.ACCEPTED, 1099, True),
+    (PartialApproval.ACCEPTED, 1, True),
+    (PartialApproval.ACCEPTED, 0, False),
+    (PartialApproval.ACCEPTED, 1100, False),
+]
+
+
+@pytest.mark.parametrize("event", [Event.SUCCEED, Event.AUTHORIZE])
+@pytest.mark.parametrize(("partial_approval", "amount", "is_taken"), AUTHORIZED)
+def test_a_part_is_authorized_only_where_the_intent_accepts_it(
+    event: Event, partial_approval: PartialApproval, amount: int, *, is_taken: bool
+) -> None:
+    intent = replace(an_intent(Status.PROCESSING), partial_approval=partial_approval)
+    outcome = Outcome(event, capture_before=LAPSES, amount_authorized_minor=amount)
+
+    if is_taken:
+        moved = payment_intent.apply_outcome(intent, HOLDER, outcome, NOW)
+        assert moved.amount_authorized_minor == amount
+        return
+    with pytest.raises(ParameterInvalid) as refused:
+        payment_intent.apply_outcome(intent, HOLDER, outcome, NOW)
+    assert refused.value.param == "amount_authorized_in_cents"
+
+
+def test_nothing_is_authorized_by_what_failed_and_it_stays_told_of_what_was_given_up() -> None:
+    accepting = replace(an_intent(Status.PROCESSING), partial_approval=PartialApproval.ACCEPTED)
+    held = Outcome(Event.AUTHORIZE, capture_before=LAPSES, amount_authorized_minor=549)
+
+    failed = payment_intent.apply_outcome(
+        accepting, HOLDER, Outcome(Event.FAIL, failure=DECLINED), NOW
+    )
+    canceled = payment_intent.cancel(
+        payment_intent.apply_outcome(accepting, HOLDER, held, NOW), NOW
+    )
+
+    assert failed.amount_authorized_minor == 0
+    assert canceled.amount_authorized_minor == 549
 
 
 def test_a_new_try_forgets_the_last_failure() -> None:
-    again = domain.begin_processing(an_intent(Status.FAILED), OTHER)
+    again = payment_intent.begin_processing(an_intent(Status.FAILED), OTHER)
 
     assert again.last_failure is None
     assert again.latest_transaction_id == OTHER
@@ -104,7 +155,7 @@ def test_a_new_try_forgets_the_last_failure() -> None:
 @pytest.mark.parametrize("amount", [None, 0, -1, 100_000_000])
 def test_amounts_outside_the_limits_are_refused_by_name(amount: int | None) -> None:
     with pytest.raises(DomainError) as refused:
-        domain.check_amount(amount)
+        fields.check_amount(amount)
 
     assert refused.value.param == "amountInCents"
 
@@ -118,13 +169,15 @@ def test_amounts_outside_the_limits_are_refused_by_name(amount: int | None) -> N
         ({"": "v"}, "metadata."),
         ({"k": "v" * 501}, "metadata.k"),
         ({"k": "\0"}, "metadata.k"),
+        ({"k": "card 4242 4242 4242 4242"}, "metadata.k"),
+        ({"card 4242424242424242": "v"}, "metadata"),
     ],
 )
 def test_metadata_outside_the_limits_is_refused_by_name(
     metadata: dict[str, str], param: str
 ) -> None:
     with pytest.raises(ParameterInvalid) as refused:
-        domain.check_metadata(metadata)
+        fields.check_metadata(metadata)
 
     assert refused.value.param == param
 
@@ -132,4 +185,4 @@ def test_metadata_outside_the_limits_is_refused_by_name(
 def test_metadata_at_the_limits_is_taken() -> None:
     metadata = {f"{n:040d}": "v" * 500 for n in range(50)}
 
-    assert domain.check_metadata(metadata) == metadata
+    assert fields.check_metadata(metadata) == metadata

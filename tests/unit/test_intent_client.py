@@ -12,9 +12,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from paymesh.intent.v1 import payment_intent_lifecycle_service_pb2 as lifecycle_pb2
 
 from chassis import spans
-from chassis.ids import MerchantId, PaymentIntentId, TransactionId
+from chassis.identity import Caller
+from chassis.ids import Kid, MerchantId, PaymentIntentId, TransactionId
 from txn_svc.clients import IntentClient
-from txn_svc.domain.transaction import KeptCard, Transaction, TransactionStatus
+from txn_svc.domain.transaction import ChargedCard, Transaction, TransactionStatus
 
 Ask = Callable[[IntentClient], Awaitable[object]]
 
@@ -23,18 +24,22 @@ TRANSACTION = Transaction(
     merchant_id=MerchantId("mer_1"),
     mode="test",
     payment_intent_id=PaymentIntentId("pi_1"),
-    card=KeptCard("visa", "4242", 12, 2034),
+    card=ChargedCard("visa", "4242", 12, 2034, "424242", "f" * 43, Kid("kid_1")),
     created=1,
     status=TransactionStatus.SUCCEEDED,
     amount_minor=1099,
     currency="usd",
 )
+CALLER = Caller(MerchantId("mer_1"), "test")
 ANSWERS = {
     "BatchBeginProcessing": lifecycle_pb2.BatchBeginProcessingResponse(
         verdicts=[lifecycle_pb2.BeginProcessingVerdict(terms=lifecycle_pb2.ChargeTerms())]
     ),
     "BatchApplyOutcome": lifecycle_pb2.BatchApplyOutcomeResponse(
         verdicts=[lifecycle_pb2.ApplyOutcomeVerdict()]
+    ),
+    "BatchCheckClientSecrets": lifecycle_pb2.BatchCheckClientSecretsResponse(
+        verdicts=[lifecycle_pb2.CheckClientSecretVerdict()]
     ),
     "LookUpPaymentIntent": lifecycle_pb2.LookUpPaymentIntentResponse(),
 }
@@ -62,8 +67,9 @@ class FakeChannel:
         lambda client: client.begin_processing(TRANSACTION),
         lambda client: client.apply_outcome(TRANSACTION),
         lambda client: client.look_up("mer_1", "test", "pi_1"),
+        lambda client: client.check_client_secret(CALLER, "pi_1", "pi_1_secret_1"),
     ],
-    ids=["begin_processing", "apply_outcome", "look_up"],
+    ids=["begin_processing", "apply_outcome", "look_up", "check_client_secret"],
 )
 async def test_a_callee_is_told_whether_the_request_is_traced(
     exported: InMemorySpanExporter, ask: Ask

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -94,19 +95,21 @@ def test_a_network_is_told_to_hold_funds_by_the_condition_code(
 
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize(("mti", "is_repeat"), [("0220", False), ("0221", True)])
-def test_a_capture_names_its_authorization_and_holds_no_card_data(
+def test_a_capture_names_its_authorization_and_of_the_card_only_the_number(
     network: str, mti: str, *, is_repeat: bool
 ) -> None:
     dialect = DIALECTS[network]
     trace = Trace("1125120000", "000043", TRACE.rrn, "PM000002")
-    advice = CaptureAdvice(trace, TRACE, Money(700, "usd"), "A1B2C3", is_repeat)
+    advice = CaptureAdvice(trace, TRACE, Money(700, "usd"), CARD.pan, "A1B2C3", is_repeat)
 
     elements = unpack(dialect, pack_capture(dialect, advice))
 
     assert (elements["t"], elements["4"], elements["38"]) == (mti, "000000000700", "A1B2C3")
     assert (elements["11"], elements["37"]) == ("000043", TRACE.rrn)
     assert elements["90"] == "0100" + "000042" + "1124120000" + "00000400001" + "0" * 11
-    assert not {"2", "14", "48"} & set(elements)
+    assert (elements["2"], {"14", "48"} & set(elements)) == (CARD.pan.digits, set())
+    assert "2" not in unpack(dialect, pack_capture(dialect, replace(advice, pan=None)))
+    assert CARD.pan.digits not in repr(advice)
     reply = {**elements, "t": "0230", "39": "00"}
     assert match_key(dialect, reply) == request_key(dialect, mti, trace)
 

@@ -18,6 +18,7 @@ from recon_svc.domain.resolution import (
     GRACE_S,
     Action,
     AttemptStatus,
+    Said,
     ask_again_after_s,
     becomes_certain,
     is_failed_when_not_found,
@@ -93,7 +94,10 @@ def test_a_network_is_asked_by_its_schedule_and_then_told_to_undo() -> None:
     actions = [next_action(attempt, ASKABLE) for attempt in asked]
 
     assert actions == [Action.INQUIRE] * 4 + [Action.REVERSE] * 2
-    assert [ask_again_after_s(attempt, ASKABLE) for attempt in asked[:4]] == [0.5, 1, 4, 4]
+    pauses_s = [
+        ask_again_after_s(attempt, ASKABLE, Said.NO_ANSWER, DEADLINE) for attempt in asked[:4]
+    ]
+    assert pauses_s == [0.5, 1, 4, 4]
 
 
 @pytest.mark.parametrize("inquiries", [0, 1, 9])
@@ -101,7 +105,7 @@ def test_a_network_that_can_not_be_asked_is_told_to_undo_at_once(inquiries: int)
     attempt = an_attempt(inquiries=inquiries)
 
     assert next_action(attempt, SILENT) is Action.REVERSE
-    assert ask_again_after_s(attempt, SILENT) == 0
+    assert ask_again_after_s(attempt, SILENT, Said.NO_ANSWER, DEADLINE) == 0
 
 
 @pytest.mark.parametrize(("after_deadline_s", "is_failed"), [(-1, False), (4.9, False), (5, True)])
@@ -109,6 +113,15 @@ def test_not_found_is_not_failed_before_the_network_s_window_is_over(
     after_deadline_s: float, is_failed: bool
 ) -> None:
     assert is_failed_when_not_found(an_attempt(), ASKABLE, DEADLINE + after_deadline_s) is is_failed
+
+
+@pytest.mark.parametrize(("after_deadline_s", "pause_s"), [(0, 4), (1, 4), (3, 2), (4.5, 0.5)])
+def test_not_found_is_asked_about_again_no_later_than_it_would_be_the_last_word(
+    after_deadline_s: float, pause_s: float
+) -> None:
+    attempt, now = an_attempt(inquiries=2), DEADLINE + after_deadline_s
+
+    assert ask_again_after_s(attempt, ASKABLE, Said.NOT_FOUND, now) == pause_s
 
 
 def test_a_reversal_pauses_by_its_schedule_and_is_overdue_past_it() -> None:

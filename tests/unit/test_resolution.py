@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from chassis.money import Money
 from chassis.networks import ReversalRule
 from tests.unit.test_transaction import a_transaction, an_attempt
 from txn_svc.domain.attempt import (
@@ -45,14 +44,13 @@ from txn_svc.domain.transaction import (
 from txn_svc.handlers.answers import judge
 from txn_svc.networks.messages import AuthorizationResponse
 
-MONEY = Money(1099, "usd")
 GOT = Message("0110", is_sent=False, at=9, response_code="00")
 ADVICE = Message("0420", is_sent=True, at=10)
 ACKNOWLEDGMENT = Message("0430", is_sent=False, at=11, response_code="00")
-APPROVED = judge(AuthorizationResponse("00", 1099, "123456", "T1"), MONEY, GOT)
-DECLINED = judge(AuthorizationResponse("05", 1099, None, "T1"), MONEY, GOT)
-PART = judge(AuthorizationResponse("10", 549, "123456", "T1"), MONEY, GOT)
-DOUBTFUL = judge(AuthorizationResponse("91", None, None, None), MONEY, GOT)
+APPROVED = judge(AuthorizationResponse("00", 1099, "123456", "T1"), an_attempt(), GOT)
+DECLINED = judge(AuthorizationResponse("05", 1099, None, "T1"), an_attempt(), GOT)
+PART = judge(AuthorizationResponse("10", 549, "123456", "T1"), an_attempt(), GOT)
+DOUBTFUL = judge(AuthorizationResponse("91", None, None, None), an_attempt(), GOT)
 NOT_FOUND = Outcome(AttemptEvent.DECLINE, NEVER_RECEIVED)
 RULE = ReversalRule(repeat_s=(1, 2), then_every_s=60)
 TOO_LATE, TIMED_OUT = ReversalReason.RESPONSE_TOO_LATE, ReversalReason.RESPONSE_TIMEOUT

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chassis.errors import DomainError
-from edge.authz.domain import is_signed_with, new_keys, signed_parts
+from edge.authz.domain.key import new_keys
+from edge.authz.domain.signature import is_signed_with, signed_parts
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 KEY = "pk_test_" + "a" * 24

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVICES = ("edge", "intent_svc", "txn_svc", "recon_svc", "webhook_svc")
-OURS = (*SERVICES, "chassis", "sandbox", "proto", "tests")
+SERVICES = ("edge", "intent_svc", "txn_svc", "recon_svc", "webhook_svc", "audit_svc")
+OURS = (*SERVICES, "chassis", "k8s", "sandbox", "proto", "tests")
 TOP_LEVEL = {
     *("proto", "gen", "intent_svc", "txn_svc", "recon_svc", "webhook_svc", "edge", "k8s", "tests"),
-    *("chassis", "sandbox", "docs"),
+    *("audit_svc", "chassis", "sandbox", "docs"),
 }
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60

@@ -6,8 +6,7 @@ from itertools import product
 
 import pytest
 
-from chassis.ids import AttemptId, MerchantId, PaymentIntentId, TransactionId
-from chassis.money import Money
+from chassis.ids import AttemptId, Kid, MerchantId, PaymentIntentId, TransactionId
 from txn_svc.domain import decline
 from txn_svc.domain.attempt import (
     ATTEMPT_TRANSITIONS,
@@ -20,8 +19,8 @@ from txn_svc.domain.transaction import (
     NO_ANSWER,
     PARTLY_APPROVED,
     TRANSACTION_TRANSITIONS,
+    ChargedCard,
     Failure,
-    KeptCard,
     Outcome,
     Transaction,
     TransactionStatus,
@@ -40,7 +39,7 @@ def a_transaction(status: TransactionStatus = TransactionStatus.PENDING) -> Tran
         merchant_id=MerchantId("mer_1"),
         mode="test",
         payment_intent_id=PaymentIntentId("pi_1"),
-        card=KeptCard("visa", "4242", 12, 2034),
+        card=ChargedCard("visa", "4242", 12, 2034, "424242", "f" * 43, Kid("kid_1")),
         created=1,
         status=status,
         amount_minor=1099,
@@ -76,7 +75,11 @@ def test_an_attempt_moves_by_its_table_or_not_at_all(
     transaction = a_transaction(
         TransactionStatus.PENDING_VERIFICATION if is_unknown else TransactionStatus.PENDING
     )
-    outcome = Outcome(event, DECLINED if event is AttemptEvent.DECLINE else None)
+    outcome = Outcome(
+        event,
+        DECLINED if event is AttemptEvent.DECLINE else None,
+        amount_approved_minor=1099 if event is AttemptEvent.APPROVE else None,
+    )
 
     if (status, event) not in ATTEMPT_TRANSITIONS:
         with pytest.raises(KeyError):
@@ -113,9 +116,7 @@ def test_a_replay_shows_the_first_answer_whatever_became_of_it() -> None:
 
 @pytest.mark.parametrize("code", CODES)
 def test_every_response_code_is_approved_declined_or_unknown(code: str) -> None:
-    money = Money(1099, "usd")
-
-    outcome = judge(AuthorizationResponse(code, 1099, None, None), money)
+    outcome = judge(AuthorizationResponse(code, 1099, None, None), an_attempt())
 
     if code in decline.APPROVED:
         assert outcome.event is AttemptEvent.APPROVE
@@ -144,7 +145,7 @@ def test_a_lost_stolen_or_suspected_card_says_so_to_nobody(code: str) -> None:
 
 @pytest.mark.parametrize("code", ["00", "10"])
 def test_an_approval_of_a_part_charges_nothing_and_is_undone(code: str) -> None:
-    outcome = judge(AuthorizationResponse(code, 500, "123456", None), Money(1099, "usd"))
+    outcome = judge(AuthorizationResponse(code, 500, "123456", None), an_attempt())
 
     assert outcome.event is AttemptEvent.DECLINE
     assert outcome.failure == PARTLY_APPROVED

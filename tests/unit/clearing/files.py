@@ -48,6 +48,7 @@ def a_row(
         transmitted_at=transmitted_at,
         card="520000…0017",
         currency=currency,
+        asked=amount,
         amount=amount,
         approved=approved,
         captured=amount if approved else 0,
@@ -98,6 +99,16 @@ def ipm_file(
     records = [iso8583.dumps(message, encoding=encoding, iso_config=TEXTS) for message in messages]
     raw: bytes = vbs_list_to_bytes(records, blocked=blocked)
     return raw
+
+
+def settle_in_euro(messages: list[Elements]) -> None:
+    """Have the network settle a file of dollars in euro (DE5, DE50), at 10 for 11."""
+    lines = [message for message in messages if message["MTI"] == "1240"]
+    for line in lines:
+        line |= {"DE5": f"{int(line['DE4']) * 10 // 11:012d}", "DE50": "978"}
+    amount = sum(int(line["DE5"]) for line in lines)
+    [total] = (message for message in messages if message["DE24"] == "685")
+    total |= {"DE50": "978", "DE48": f"9001008{len(lines):08d}9002016{amount:016d}"}
 
 
 def ipm_with(change: Callable[[list[Elements]], object]) -> bytes:

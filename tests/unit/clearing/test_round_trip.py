@@ -34,8 +34,11 @@ from tests.unit.clearing.files import (
     TC33,
     a_file,
     a_row,
+    ipm_file,
+    ipm_messages,
     lines,
     read,
+    settle_in_euro,
 )
 
 FILE_IDS = {IPM: "0022611260000000000200001", TC33: "visa_sim-20261126-001"}
@@ -49,6 +52,8 @@ FIRST = ClearingLine(
     local_date=DAY,
     amount_minor=1099,
     currency="usd",
+    settlement_minor=1099,
+    settlement_currency="usd",
     approval_code="000001",
     card_last4="0017",
 )
@@ -67,6 +72,19 @@ def test_a_file_reads_as_header_lines_and_totals(network: str, workers: Executor
     ]
     records = 7 if network == IPM else 9
     assert totals == FileTotals(records, presentments=3, rejected=0, currencies=TOTALS)
+
+
+def test_a_line_has_what_was_bought_for_and_what_it_is_settled_as(workers: Executor) -> None:
+    messages = ipm_messages(a_file(IPM, [a_row(1, amount=1100)]))
+    settle_in_euro(messages)
+
+    _, line, totals = read(IPM, ipm_file(messages), workers)
+
+    assert isinstance(line, ClearingLine)
+    assert (line.amount_minor, line.currency) == (1100, "usd")
+    assert (line.settlement_minor, line.settlement_currency) == (1000, "eur")
+    assert isinstance(totals, FileTotals)
+    assert totals.currencies == (CurrencyTotal("eur", 1, 1000),)
 
 
 @pytest.mark.parametrize("network", NETWORKS)

@@ -1,0 +1,1 @@
+"""A whole run with card numbers that are found nowhere afterwards."""

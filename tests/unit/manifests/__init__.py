@@ -1,0 +1,1 @@
+"""The manifests in k8s/, held against the code and against each other."""
