@@ -5,10 +5,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV_VERSION := 0.13.9
 
-.PHONY: help demo up down gen lock lint test test-unit bench faults
+.PHONY: help demo up down gen lock lint test test-unit k8s bench faults
 
 help: ## Show the targets.
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
 
 # The lock names no index, so the packages come from whichever one this machine is configured for.
 .venv/.locked: uv.lock pyproject.toml Makefile
@@ -51,6 +51,9 @@ test: .venv/.locked ## Run every test, on the real parts.
 
 test-unit: .venv/.locked ## Run the tests that need no other process.
 	@$(BIN)/pytest tests/unit
+
+k8s: .venv/.locked ## Render every overlay and validate it; RELEASE=name demands the digests of one.
+	@$(BIN)/python -m k8s.render $(if $(RELEASE),--release $(RELEASE))
 
 bench: .venv/.locked ## Measure the running whole; writes nothing, prints every figure.
 	@$(BIN)/python -m tests.load
