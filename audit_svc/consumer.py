@@ -15,7 +15,7 @@ from typing import Any
 
 from kafka import KafkaConsumer
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
-from kafka.errors import CommitFailedError, KafkaError, UnknownTopicOrPartitionError
+from kafka.errors import CommitFailedError, KafkaError
 from kafka.structs import OffsetAndMetadata, TopicPartition
 from opentelemetry import metrics
 
@@ -29,6 +29,7 @@ from audit_svc.store.parquet import FileBroken
 from chassis import telemetry
 from chassis.background import keep_running
 from chassis.errors import ServiceUnavailable
+from chassis.membership import SESSION, Membership
 
 LOG = logging.getLogger(__name__)
 POLL_MS = 200
@@ -89,17 +90,15 @@ class ArchiveConsumer:
             auto_offset_reset="earliest",
             fetch_max_wait_ms=POLL_MS,
             max_poll_interval_ms=300_000,
-            session_timeout_ms=10_000,
-            heartbeat_interval_ms=3_000,
+            **SESSION,
         )
+        membership = Membership(consumer)
         try:
-            missing = [name for name in TOPICS if not consumer.partitions_for_topic(name)]
-            if missing:
-                raise UnknownTopicOrPartitionError(", ".join(missing))
             assigned = Assigned(self._settings, self._shared, consumer)
-            consumer.subscribe(TOPICS, listener=assigned)
+            membership.subscribe(TOPICS, assigned)
             while not self._stopping.is_set():
                 assigned.go_on()
+                membership.check()
         finally:
             consumer.close()
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer
-from kafka.errors import KafkaError, UnknownTopicOrPartitionError
+from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata, TopicPartition
 from opentelemetry.trace import SpanKind
 
@@ -22,6 +22,7 @@ from chassis.background import keep_running
 from chassis.config import ServiceSettings
 from chassis.errors import DomainError, Kind
 from chassis.identity import kafka_credentials
+from chassis.membership import SESSION, Membership
 from chassis.scrubbing import scrub
 
 LOG = logging.getLogger(__name__)
@@ -102,11 +103,14 @@ class Consumer:
 
     async def _consume(self) -> None:
         consumer = await asyncio.to_thread(self._connect)
+        membership = Membership(consumer)
         try:
+            await asyncio.to_thread(membership.subscribe, self._topics)
             while not self._stopping.is_set():
                 polled = await asyncio.to_thread(
                     consumer.poll, timeout_ms=POLL_MS, max_records=RECORDS_MAX
                 )
+                membership.check()
                 if not polled:
                     continue
                 await self._apply([_record(row) for rows in polled.values() for row in rows])
@@ -122,12 +126,7 @@ class Consumer:
             await asyncio.to_thread(consumer.close)
 
     def _connect(self) -> KafkaConsumer:
-        """Return a consumer that joins its group when it polls. Raises KafkaError.
-
-        All topics must be there: one that is made while the group assigns partitions may never be
-        assigned to anybody (kafka-python 3.0).
-        """
-        consumer = KafkaConsumer(
+        return KafkaConsumer(
             **kafka_access(self._settings),
             group_id=self._group,
             client_id=f"{self._settings.service_name}-{self._group}",
@@ -137,15 +136,8 @@ class Consumer:
             fetch_max_wait_ms=POLL_MS,
             max_poll_interval_ms=300_000,
             reconnect_backoff_max_ms=RECONNECT_MS_MAX,
-            session_timeout_ms=10_000,  # a killed process holds its partitions no longer
-            heartbeat_interval_ms=3_000,
+            **SESSION,  # a killed process holds its partitions no longer
         )
-        missing = [name for name in self._topics if not consumer.partitions_for_topic(name)]
-        if missing:
-            consumer.close()
-            raise UnknownTopicOrPartitionError(", ".join(missing))
-        consumer.subscribe(self._topics)
-        return consumer
 
     def _measure_lag(self, consumer: KafkaConsumer, partition: TopicPartition, at: int) -> None:
         end = consumer.highwater(partition)

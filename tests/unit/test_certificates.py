@@ -80,7 +80,7 @@ def test_every_reader_gets_a_key_that_belongs_to_its_certificate(tmp_path: Path)
     renewing = threading.Thread(target=renew)
     renewing.start()
     try:
-        seen = set()
+        seen = set[tuple[tuple[int, int], ...]]()
         while len(seen) < VERSIONS:
             version, pem = files.read()
             assert _belong_together(pem)

@@ -49,6 +49,12 @@ class Topic:
         self.committed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
+    def subscribe(self, _: object, listener: object) -> None:
+        assert listener is None
+
+    def topics(self) -> set[str]:
+        return {"events.t"}
+
     def poll(self, **_: int) -> dict[Any, Sequence[Row]]:
         return self._polls.pop() if self._polls else {}
 
