@@ -6,7 +6,6 @@ import asyncio
 import base64
 import itertools
 import json
-import os
 import ssl
 import subprocess
 import sys
@@ -22,9 +21,6 @@ from tests.load.vegeta import Attack, Result, Vegeta
 
 # The command of the code in the working folder, which may be a copy, and not the installed one.
 PAYMESH = (sys.executable, "-c", "from sandbox.cli import app; app()")
-# A sandbox runs Java with its first compiler alone, to be up sooner; only the second one, which a
-# cluster has, knows the processor's instructions for AES, and so what TLS costs.
-ENVIRONMENT = os.environ | {"_JAVA_OPTIONS": "-XX:TieredStopAtLevel=4"}
 MERCHANTS = 64  # so that no rate limit is met
 WORKERS = 64
 WARMING_PAYMENTS = 500
@@ -43,7 +39,6 @@ class Sandbox:
             check=True,
             stdout=subprocess.PIPE,
             text=True,
-            env=ENVIRONMENT,
         ).stdout
 
 

@@ -10,7 +10,7 @@ import psycopg
 from chassis.ids import new_id, new_merchant_id
 
 TOPIC = "cdc.intent.payment_intents"
-ROWS = 100  # of a statement
+STATEMENTS_S = 100  # or fewer, where a statement would have no row
 INSERT = """
 insert into payment_intents (merchant_id, id, mode, amount_minor, currency, capture_method,
     partial_approval, description, metadata, status, amount_captured_minor, version, created)
@@ -40,14 +40,15 @@ class ChangeWriter:
     def write(self, rate: int, seconds: float) -> float:
         """Write for so long, open loop; return how many changes a second it came to."""
         began_s, before = time.monotonic(), self.written
-        pause_s = 2 * ROWS / rate
+        rows = max(1, rate // STATEMENTS_S)
+        pause_s = 2 * rows / rate
         due_s = began_s
         while due_s < began_s + seconds:
             time.sleep(max(0.0, due_s - time.monotonic()))
-            ids = [new_id("pi", self._merchant_id) for _ in range(ROWS)]
+            ids = [new_id("pi", self._merchant_id) for _ in range(rows)]
             for statement in (INSERT, UPDATE):
                 wanted = {"merchant_id": self._merchant_id, "ids": ids}
                 self._connection.execute(statement, wanted)
-                self.written += ROWS
+                self.written += rows
             due_s += pause_s
         return (self.written - before) / (time.monotonic() - began_s)
