@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import pytest
 from rich.console import Console
 
+from sandbox.commands.top import shown
 from sandbox.top.figures import FIGURES
 from sandbox.top.frame import Look, Row, frame, read_samples
 from sandbox.top.series import (
@@ -24,7 +25,6 @@ from sandbox.top.series import (
     Value,
     histogram_quantile,
 )
-from sandbox.top_cli import shown
 
 INFINITY = float("inf")
 CALLS = "paymesh_rpc_duration_seconds"

@@ -11,7 +11,7 @@ import typer
 from paymesh.merchant.v1 import payment_domain_service_pb2 as domain_pb2
 from paymesh.merchant.v1 import payment_domain_service_pb2_grpc as domain_grpc
 
-from sandbox.command import StateOption, running
+from sandbox.commands.options import StateOption, running
 from sandbox.operator_access import operator_stub
 
 domains_app = typer.Typer(

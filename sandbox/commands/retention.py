@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from sandbox.command import JsonOption, StateOption, console, errors, running
+from sandbox.commands.options import JsonOption, StateOption, console, errors, running
 from sandbox.state import PURGERS, ROOT
 
 retention_app = typer.Typer(no_args_is_help=True, help="Purge payments that are over for long.")

@@ -17,8 +17,8 @@ from rich.table import Table
 
 from chassis.errors import ServiceUnavailable
 from sandbox import control
-from sandbox.command import JsonOption, StateOption, console, errors, running, state_of
-from sandbox.keys_cli import key_store
+from sandbox.commands.keys import key_store
+from sandbox.commands.options import JsonOption, StateOption, console, errors, running, state_of
 
 audit_app = typer.Typer(
     no_args_is_help=True, help="Tell the story of a payment; prove and query the archive."

@@ -16,7 +16,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 
-from sandbox.command import JsonOption, StateOption, console, running
+from sandbox.commands.options import JsonOption, StateOption, console, running
 from sandbox.top.figures import DATABASES, EVENTS, OUTCOMES, PAYMENTS, PROCESSES, Figure, Unit
 from sandbox.top.frame import Frame, Row, frame, look
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from sandbox.command import JsonOption, StateOption, console, errors, running, state_of
+from sandbox.commands.options import JsonOption, StateOption, console, errors, running, state_of
 from sandbox.platform import backups
 from sandbox.platform.postgres import Postgres
 from sandbox.state import StateDir

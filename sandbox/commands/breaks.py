@@ -13,7 +13,7 @@ from rich.table import Table
 
 from chassis.money import CURRENCIES
 from sandbox import breaks
-from sandbox.command import JsonOption, StateOption, console, running
+from sandbox.commands.options import JsonOption, StateOption, console, running
 
 breaks_app = typer.Typer(help="Differences between our books and the card networks' files.")
 

@@ -26,7 +26,7 @@ from chassis.keystore.keys import (
 )
 from chassis.keystore.store import KeyStore
 from sandbox import control
-from sandbox.command import JsonOption, StateOption, console, errors, running, state_of
+from sandbox.commands.options import JsonOption, StateOption, console, errors, running, state_of
 from sandbox.operator_access import operator_stub
 from sandbox.state import KEY_STORES, StateDir, default_state_dir
 

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from audit_svc.domain.gaps import RowsNotRead
 from chassis.errors import ServiceUnavailable
-from sandbox.command import JsonOption, StateOption, console, errors, running
+from sandbox.commands.options import JsonOption, StateOption, console, errors, running
 
 if TYPE_CHECKING:
     from sandbox.capture import Capture, CaptureControl, Repair

@@ -17,8 +17,8 @@ from rich.table import Column, Table
 
 from chassis.fields import OVERLAP_S_DEFAULT, OVERLAP_S_MAX
 from sandbox import merchants
-from sandbox.command import JsonOption, StateOption, running
-from sandbox.domains_cli import domains_app
+from sandbox.commands.domains import domains_app
+from sandbox.commands.options import JsonOption, StateOption, running
 
 merchants_app = typer.Typer(no_args_is_help=True, help="Take merchants on, manage their API keys.")
 keys_app = typer.Typer(no_args_is_help=True, help="Make, limit, roll and revoke API keys.")
