@@ -43,7 +43,8 @@ RELAY_DDL = [
         mark pg_lsn not null,
         marked timestamptz not null,
         captured_until timestamptz not null,
-        trusted_from timestamptz not null
+        trusted_from timestamptz not null,
+        was_gone boolean not null default false
     )
     """,
     """
@@ -56,7 +57,8 @@ written before is in Kafka, and the next mark is set.
 
 Events that were created before `captured_until` are in Kafka. Capture is believed only of events
 that were created after `trusted_from`, when it was last found to stand still: a slot that was lost
-and made anew knows nothing of what was before it.
+and made anew knows nothing of what was before it. `was_gone` is whether there was none when it was
+last looked for: the first look that finds a new one can't know since when that is there.
 """
 
 RELAY_GRANTS = {"outbox": "select, insert", "capture_progress": "select, update"}
@@ -79,8 +81,10 @@ update capture_progress p set
     captured_until = case when is_passed and p.captured_until >= p.trusted_from
         then p.marked else p.captured_until end,
     trusted_from = case
-        when not is_passed and (is_gone or p.marked < seen.at - cast(%(after)s as interval))
-        then seen.at else p.trusted_from end
+        when is_gone or p.was_gone
+            or not is_passed and p.marked < seen.at - cast(%(after)s as interval)
+        then seen.at else p.trusted_from end,
+    was_gone = is_gone
 from seen
 where p.id = 1 and p.marked = seen.marked
 returning p.captured_until, p.trusted_from, seen.at
