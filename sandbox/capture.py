@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audit_svc.clients import KafkaReader
-from audit_svc.domain.gaps import Comparison
+from audit_svc.domain.gaps import Comparison, RowName
 from audit_svc.handlers.gaps import CaptureCheck
 from audit_svc.store.archive import Archive
 from audit_svc.store.tables import CapturedDatabase, Slot
@@ -36,11 +36,11 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What was done. reread: how many rows. after: as the capture is now."""
+    """What was done. reread: the rows that were read again. after: as the capture is now."""
 
     before: Capture
     is_slot_new: bool
-    reread: int
+    reread: frozenset[RowName]
     after: Capture
 
 
@@ -96,14 +96,14 @@ class CaptureControl:
         if before.slot.is_lost or await self._is_beginning(service):
             await self._begin(service)
         await self._connectors.until(service, RUNNING)
-        now, reread = before, 0
+        now, reread = before, set[RowName]()
         for _ in range(ROUNDS_MAX):
             now = await self._look(service, check)
             if not now.comparison.lost:
                 break
             await asyncio.to_thread(check.reread, now.comparison.lost)
-            reread += len(now.comparison.lost)
-        return Repair(before, before.slot.is_lost, reread, now)
+            reread |= now.comparison.lost
+        return Repair(before, before.slot.is_lost, frozenset(reread), now)
 
     async def _forget_slot(self, service: str) -> None:
         """Let the connector forget its slot, and up to where it had read from it.
@@ -178,6 +178,15 @@ def shown(capture: Capture) -> dict[str, Any]:
             }
             for minute in found.unequal
         ],
+    }
+
+
+def repaired(repair: Repair) -> dict[str, Any]:
+    """Return what a repair did, for JSON: how the capture is now, what was missing, and when."""
+    return shown(repair.after) | {
+        "isSlotNew": repair.is_slot_new,
+        "reread": _names(repair.reread),
+        "before": shown(repair.before),
     }
 
 

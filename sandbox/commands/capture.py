@@ -72,7 +72,7 @@ def repair(
     as_json: JsonOption = False,
 ) -> None:
     """Make lost slots anew, and read again what the archive lacks, until it lacks nothing."""
-    from sandbox.capture import shown
+    from sandbox.capture import repaired
 
     control = _control(state_dir, access, since)
     done: list[Repair] = []
@@ -83,18 +83,10 @@ def repair(
             errors.print(f"[red]{service}[/]: {failed}", soft_wrap=True)
             raise typer.Exit(1) from None
     if as_json:
-        typer.echo(
-            json.dumps(
-                [
-                    shown(each.after) | {"isSlotNew": each.is_slot_new, "reread": each.reread}
-                    for each in done
-                ]
-            )
-        )
+        typer.echo(json.dumps([repaired(each) for each in done]))
     else:
         for each in done:
-            slot = "made the slot anew, " if each.is_slot_new else ""
-            console.print(f"{each.after.service}: {slot}read {each.reread} rows again")
+            console.print(_done(each), soft_wrap=True)
         _print([each.after for each in done])
     if not all(each.after.comparison.is_clean for each in done):
         raise typer.Exit(1)
@@ -135,6 +127,15 @@ def _print(found: list[Capture]) -> None:
         for row in sorted(each.comparison.gone):
             told = f"[red]{each.service}[/] {row.table} {row.key} is not there, and was not deleted"
             errors.print(told, soft_wrap=True)
+
+
+def _done(repair: Repair) -> str:
+    slot = "made the slot anew, " if repair.is_slot_new else ""
+    done = f"{repair.after.service}: {slot}read {len(repair.reread)} rows again"
+    minutes = [_minute(each.start_us) for each in repair.before.comparison.unequal]
+    if not minutes:
+        return done
+    return f"{done}; some of {len(minutes)} minutes were missing, {minutes[0]} to {minutes[-1]}"
 
 
 def _minute(microseconds: int) -> str:

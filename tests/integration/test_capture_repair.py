@@ -37,13 +37,13 @@ from tests.integration.connect_parts import Worker, a_worker
 from tests.integration.intent_parts import IntentProcess
 from tests.integration.kafka_parts import Broker, a_broker
 from tests.integration.settings import database_and_settings
+from tests.lost_slots import lose_slot, write_wal
 from tests.topics import read_topics
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]  # Kafka and Connect, twice
 
 CHANGES, EVENTS = "cdc.intent.payment_intents", "events.payment_intent"
 WAIT_S_MAX = 90.0
-SEGMENTS = 12  # of WAL; a slot may hold back two
 
 
 @asynccontextmanager
@@ -104,25 +104,10 @@ def _intent(connectors: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def lose_slot(postgres: DatabaseServer, slot: str) -> None:
-    """Let PostgreSQL write WAL until it gives up a slot that nobody reads from."""
+def _lose_slot(postgres: DatabaseServer, slot: str) -> None:
     with psycopg.connect(postgres.server.superuser_url("postgres"), autocommit=True) as admin:
-        admin.execute("alter system set max_slot_wal_keep_size = '32MB'")
-        admin.execute("select pg_reload_conf()")
-        try:
-            for _ in range(SEGMENTS):
-                admin.execute("select pg_logical_emit_message(false, 'filler', 'x')")
-                admin.execute("select pg_switch_wal()")
-            admin.execute("checkpoint")
-            [(status, reason)] = admin.execute(
-                "select wal_status, invalidation_reason from pg_replication_slots "
-                "where slot_name = %s",
-                [slot],
-            )
-        finally:
-            admin.execute("alter system reset max_slot_wal_keep_size")
-            admin.execute("select pg_reload_conf()")
-    assert (status, reason) == ("lost", "wal_removed")
+        write_wal(admin)
+        lose_slot(admin, slot)
 
 
 async def test_what_a_lost_slot_held_is_read_again_and_the_story_says_so(
@@ -135,7 +120,7 @@ async def test_what_a_lost_slot_held_is_read_again_and_the_story_says_so(
         await ground.worker.connectors.stop("intent")
         late = [await intents.intent(caller, Status.SUCCEEDED) for _ in range(3)]
         processing = await intents.begin(early, "txn_lost")
-        await asyncio.to_thread(lose_slot, ground.postgres, "paymesh_intent")
+        await asyncio.to_thread(_lose_slot, ground.postgres, "paymesh_intent")
 
         torn = await control.look("intent")
         lately = CaptureControl(ground.access, since_us=whole.comparison.judged_until_us)
@@ -147,12 +132,12 @@ async def test_what_a_lost_slot_held_is_read_again_and_the_story_says_so(
         stories = {each.id: await audit_svc.history(each.id) for each in (early, *late, after)}
         verdict = await asyncio.to_thread(ground.auditing.verdict)
 
-    lost = {_name(each) for each in (early, *late)}
+    lost = frozenset(_name(each) for each in (early, *late))
     assert (whole.comparison.is_clean, whole.slot.status) == (True, "reserved")
     assert torn.slot.status == "lost"
     assert torn.comparison.lost == recent.comparison.lost == lost
     assert torn.comparison.verified_until_us < torn.comparison.judged_until_us
-    assert (repair.is_slot_new, repair.reread) == (True, len(lost))
+    assert (repair.is_slot_new, repair.reread) == (True, lost)
     assert repair.after.comparison.is_clean
     assert (healed.comparison.is_clean, healed.states) == (True, RUNNING)
     assert verdict.breaks == ()
