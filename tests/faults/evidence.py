@@ -8,6 +8,8 @@ from typing import Any
 
 from tests.faults.plan import Payment
 
+Name = tuple[str, str]  # a row's table, e.g. "txn.attempts", and its id
+
 
 class Step(StrEnum):
     """What a merchant asks for."""
@@ -164,6 +166,7 @@ class Change:
     """A change of a row on the audit trail; before, after: its status, None where it was not.
 
     table: e.g. "txn.attempts". version: 1 where rows have none. at_ms: when it was committed.
+    is_reread: the row was read from its table since changes of it were lost; then `before` is None.
     """
 
     table: str
@@ -175,6 +178,12 @@ class Change:
     after: str | None
     version: int
     at_ms: int
+    is_reread: bool = False
+
+    @property
+    def name(self) -> Name:
+        """Which row it is of."""
+        return self.table, self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +268,9 @@ class Kept:
     """A row of a payment: as the database has it, and as the payment's history tells of it.
 
     table: e.g. "txn.attempts". Either is None where there is no such row, or none any more.
-    gap: where the history does not hold together.
+    gap: where the history does not hold together. is_reread: it says that changes are missing, and
+    that the row was read again since. changed_us: when its last change was committed, by the
+    database's clock.
     """
 
     table: str
@@ -267,21 +278,60 @@ class Kept:
     kept: dict[str, Any] | None
     told: dict[str, Any] | None
     gap: str | None = None
+    is_reread: bool = False
+    changed_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What a lost slot of a database left out, as the repair tells of it.
+
+    Times are the database's, microseconds since 1970: nothing was captured from since_us until the
+    repair made a new slot, between begun_us and ended_us. reread: the rows that it had read again.
+    gone: those that can't be. minutes: those since 1970 in which it found something missing.
+    failure: why it did not come to its end.
+    """
+
+    service: str
+    since_us: int
+    begun_us: int
+    ended_us: int
+    is_slot_new: bool = False
+    reread: frozenset[Name] = frozenset()
+    gone: frozenset[Name] = frozenset()
+    minutes: tuple[int, ...] = ()
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """How the capture of a database is in the end: what it has not, or otherwise.
+
+    states: of its connector and its task. slot: PostgreSQL's `wal_status`. rows: how many were
+    compared. gone: rows that are captured, and neither there nor captured as deleted.
+    """
+
+    service: str
+    states: list[str]
+    slot: str | None
+    rows: int
+    lost: frozenset[Name]
+    gone: frozenset[Name]
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """Everything that the checks look at.
 
-    outbox: ids of all events that were written. relayed: how many of them services brought to Kafka
-    themselves at most, and so may be there twice.
+    outbox: ids of all events that were written, and when, microseconds since 1970. relayed: how
+    many of them services brought to Kafka themselves at most, and so may be there twice.
     """
 
     requests: list[Request]
     intents: list[Intent]
     transactions: list[Transaction]
     attempts: list[Attempt]
-    outbox: list[str]
+    outbox: dict[str, int]
     relayed: int
     ledger: list[LedgerRow]
     changes: list[Change]
@@ -292,3 +342,5 @@ class Evidence:
     cleared: list[Cleared]
     archive: Archived
     rows: list[Kept]
+    gaps: list[Gap]
+    captures: list[Captured]

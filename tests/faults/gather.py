@@ -27,11 +27,13 @@ from tests.faults.evidence import (
     Endpoint,
     Event,
     Evidence,
+    Gap,
     Intent,
     LedgerRow,
     Request,
     Transaction,
 )
+from tests.faults.mending import captures
 from tests.faults.mesh import Mesh
 from tests.faults.stories import stories
 
@@ -59,6 +61,7 @@ select id, transaction_id, payment_intent_id as intent_id, network, rrn, status,
     capture_number
 from attempts order by id
 """
+OUTBOX = "select id, (extract(epoch from created) * 1000000)::bigint as written_us from outbox"
 BREAKS = "select kind, network, payment_intent_id as intent_id from breaks order by id"
 
 INTENT_STATUS = payment_intent_pb2.PaymentIntentStatusEnum.PaymentIntentStatus
@@ -130,6 +133,7 @@ def _change(record: Any) -> Change:
         after=after["status"] if after else None,
         version=row.get("version", 1),
         at_ms=value["source"]["ts_ms"],
+        is_reread=value["source"].get("snapshot") == "incremental",
     )
 
 
@@ -184,13 +188,13 @@ def attempts(mesh: Mesh) -> list[Attempt]:
     return [Attempt(**row) for row in mesh.query("txn", ATTEMPTS)]
 
 
-def outbox(mesh: Mesh) -> list[str]:
-    """Return the ids of all events that services wrote."""
-    return [
-        row["id"]
+def outbox(mesh: Mesh) -> dict[str, int]:
+    """Return the ids of all events that services wrote, and when, microseconds since 1970."""
+    return {
+        row["id"]: row["written_us"]
         for database in ("intent", "txn")
-        for row in mesh.query(database, "select id from outbox")
-    ]
+        for row in mesh.query(database, OUTBOX)
+    }
 
 
 def relayed(mesh: Mesh) -> int:
@@ -250,6 +254,7 @@ def evidence(
     requests: list[Request],
     endpoints: list[Endpoint],
     deliveries: Sequence[Delivery],
+    gaps: list[Gap],
 ) -> Evidence:
     """Return what a run left behind, once it is quiet."""
     written = outbox(mesh)
@@ -274,4 +279,6 @@ def evidence(
         cleared=cleared(mesh),
         archive=archived(mesh),
         rows=stories(mesh, [intent.id for intent in intents(mesh)]),
+        gaps=gaps,
+        captures=asyncio.run(captures(mesh)),
     )

@@ -16,17 +16,22 @@ from psycopg import sql
 from tests.faults.archive import kill_between
 from tests.faults.mesh import Mesh
 from tests.faults.plan import Fault, Kind
+from tests.faults.slots import give_up_slot
 
 Say = Callable[[str], None]
 
 
 class Injector:
-    """Does what the plan says. done: the faults that met something."""
+    """Does what the plan says. done: the faults that met something.
+
+    uncaptured_since_us: the databases that lost their slots, and when by their clocks.
+    """
 
     def __init__(self, mesh: Mesh, say: Say) -> None:
         self._mesh = mesh
         self._say = say
         self.done: list[Fault] = []
+        self.uncaptured_since_us: dict[str, int] = {}
 
     async def carry_out(self, faults: Sequence[Fault]) -> None:
         """Do each fault at its time and wait until the last one is over."""
@@ -44,6 +49,10 @@ class Injector:
             await self._spoil_line(fault)
         elif fault.kind is Kind.BLOCK:
             await self._block(fault)
+        elif fault.kind is Kind.SLOT:
+            since_us = await give_up_slot(self._mesh, fault.target)
+            self.uncaptured_since_us[fault.target] = since_us
+            self._say(f"          the slot of {fault.target} is lost")
         elif not await self._hurt(fault):
             self._say(f"          {fault.target} was not there")
             return

@@ -95,6 +95,24 @@ MUTATIONS = (
         ),
         reported_as=("not archived: [", "the file before it ends at"),
     ),
+    Mutation(
+        "a-repair-reads-nothing-again",
+        "sandbox/capture.py",
+        old="""            if not now.comparison.lost:
+                break
+""",
+        new="""            if now.comparison is not None:
+                break
+""",
+        reported_as=("no repair names it",),
+    ),
+    Mutation(
+        "a-row-that-is-archived-is-taken-for-whole",
+        "audit_svc/domain/gaps.py",
+        old="known is None or known.is_torn or known.digest != digest:",
+        new="known is None or known.is_torn:",
+        reported_as=("no repair names it",),
+    ),
 )
 
 

@@ -30,6 +30,7 @@ class Kind(StrEnum):
     BLOCK = "block"  # what a service writes for its events waits; then it dies with its database
     FULL = "full"  # there is no room for what it writes: its files may not grow past a size
     KILL_WRITING = "kill-writing"  # SIGKILL with a file of the archive written and no manifest
+    SLOT = "slot"  # a database's changes are read no more, and its replication slot is given up
 
 
 class Ending(StrEnum):
@@ -118,6 +119,15 @@ ARCHIVE_BLOWS: tuple[tuple[Kind, tuple[float, float]], ...] = (
 # Nothing at all, or the beginning of a file, or a manifest and no file.
 ROOM: tuple[Order, ...] = ({"file_bytes_max": 0}, {"file_bytes_max": 2_000})
 
+# Databases that payments change. One loses its slot, early, and has it mended when all is healed,
+# which takes half a minute: a short run goes without.
+SLOTS = ("intent", "txn")
+SLOT_PAYMENTS_MIN = 100
+SLOT_AT = (0.1, 0.4)  # of the time in which payments are begun
+# Around that what captures is left alone, or no slot comes past the WAL that one is to lose.
+CAPTURING = ("postgres", "kafka", "connect")
+LEFT_ALONE_S = (-8.0, 20.0)
+
 LINE_ORDERS: tuple[tuple[Order, ...], ...] = (
     ({"refuses": True},),
     ({"holds": True},),
@@ -133,6 +143,11 @@ LINE_ORDERS: tuple[tuple[Order, ...], ...] = (
 def duration_s(payments: int) -> float:
     """Return over how long so many payments are begun."""
     return max(DURATION_S_MIN, payments / PAYMENTS_PER_S)
+
+
+def slots_to_lose(payments: int) -> Sequence[str]:
+    """Return the databases of which one loses its slot in a run of so many payments."""
+    return SLOTS if payments >= SLOT_PAYMENTS_MIN else ()
 
 
 def draw_payments(seed: int, count: int) -> list[Payment]:
@@ -159,9 +174,16 @@ def draw_payments(seed: int, count: int) -> list[Payment]:
 
 
 def draw_faults(
-    seed: int, lasts_s: float, processes: Sequence[str], networks: Sequence[str]
+    seed: int,
+    lasts_s: float,
+    processes: Sequence[str],
+    networks: Sequence[str],
+    slots: Sequence[str],
 ) -> list[Fault]:
-    """Return the faults of a seed by time; none hits a part that still has another one's."""
+    """Return the faults of a seed by time; none hits a part that still has another one's.
+
+    slots: the databases of which one loses its slot, if there are any.
+    """
     chance = random.Random(f"faults {seed}")
     blows = _blows(processes, networks)
     deck: list[_Blow] = []
@@ -183,6 +205,8 @@ def draw_faults(
         at_s += chance.uniform(*GAP_S)
     if ARCHIVER in processes:
         faults += _of_the_archive(seed, lasts_s, [one for one in faults if one.target == ARCHIVER])
+    if slots:
+        faults = _with_a_slot(seed, lasts_s, slots, faults)
     return sorted(faults, key=lambda fault: fault.at_s)
 
 
@@ -193,7 +217,10 @@ def _of_the_archive(seed: int, lasts_s: float, others: Sequence[Fault]) -> Itera
     while at_s < lasts_s:
         kind, lasts = ARCHIVE_BLOWS[number % len(ARCHIVE_BLOWS)]
         until_s = at_s + lasts[1] + RECOVERS_ARCHIVER_S
-        meets = [one for one in others if at_s - RECOVERS_ARCHIVER_S < one.at_s < until_s]
+        # Not `at_s - RECOVERS_ARCHIVER_S`: what was added first may leave more than there was.
+        meets = [
+            one for one in others if at_s < one.at_s + RECOVERS_ARCHIVER_S and one.at_s < until_s
+        ]
         if meets:
             at_s = meets[-1].at_s + meets[-1].for_s + RECOVERS_ARCHIVER_S
             continue
@@ -202,6 +229,21 @@ def _of_the_archive(seed: int, lasts_s: float, others: Sequence[Fault]) -> Itera
         yield Fault(round(at_s, 2), kind, ARCHIVER, for_s, order)
         number += 1
         at_s = until_s + chance.uniform(*GAP_S)
+
+
+def _with_a_slot(
+    seed: int, lasts_s: float, slots: Sequence[str], others: Sequence[Fault]
+) -> list[Fault]:
+    chance = random.Random(f"slot {seed}")
+    at_s = round(lasts_s * chance.uniform(*SLOT_AT), 2)
+    earliest_s, latest_s = (at_s + by_s for by_s in LEFT_ALONE_S)
+    spared = [
+        other
+        for other in others
+        if not earliest_s < other.at_s < latest_s
+        or (other.target not in CAPTURING and other.kind is not Kind.BLOCK)
+    ]
+    return [*spared, Fault(at_s, Kind.SLOT, chance.choice(slots))]
 
 
 def _strike(chance: random.Random, blow: _Blow, at_s: float) -> Iterator[Fault]:

@@ -15,11 +15,18 @@ from tests.e2e.merchant import Keys, Merchant, session
 from tests.faults import gather
 from tests.faults.certainty import certainties
 from tests.faults.checks import CHECKS
-from tests.faults.evidence import Endpoint, Evidence
+from tests.faults.evidence import Endpoint, Evidence, Gap
 from tests.faults.inject import Injector
+from tests.faults.mending import mend
 from tests.faults.merchants import Merchants
 from tests.faults.mesh import Mesh
-from tests.faults.plan import MERCHANTS, draw_faults, draw_payments, duration_s
+from tests.faults.plan import (
+    MERCHANTS,
+    draw_faults,
+    draw_payments,
+    duration_s,
+    slots_to_lose,
+)
 from tests.faults.receiver import Receiver
 from tests.faults.report import Report
 
@@ -33,6 +40,7 @@ TAKEN = """
 select count(distinct network) as count from clearing_files
 where status = 'taken' and check_after is null
 """
+HEARD = "select id, status from attempts"
 QUIET_S_MAX = 240.0
 UNCHANGED_S = 75.0  # longer than a lease of webhook_svc: what is open stays open
 
@@ -81,6 +89,7 @@ class _Run:
         await self._pay(merchants, injector)
         self._say("healing")
         await self._mesh.healthy()
+        gaps = [await self._mend(*lost) for lost in injector.uncaptured_since_us.items()]
         self._note_what_is_there(merchants)
         self._say("asking again for what has no answer")
         await merchants.ask_again()
@@ -90,7 +99,12 @@ class _Run:
         await asyncio.to_thread(self._mesh.clear)
         await self._quiet(self._untaken)
         evidence = await asyncio.to_thread(
-            gather.evidence, self._mesh, merchants.requests, endpoints, self._receiver.deliveries
+            gather.evidence,
+            self._mesh,
+            merchants.requests,
+            endpoints,
+            self._receiver.deliveries,
+            gaps,
         )
         return self._report(evidence, injector)
 
@@ -106,10 +120,17 @@ class _Run:
     async def _pay(self, merchants: Merchants, injector: Injector) -> None:
         lasts_s = duration_s(self._payments)
         networks = sorted(self._mesh.status()["proxies"])
-        faults = draw_faults(self._seed, lasts_s, self._mesh.victims(), networks)
+        slots = slots_to_lose(self._payments)
+        faults = draw_faults(self._seed, lasts_s, self._mesh.victims(), networks, slots)
         payments = draw_payments(self._seed, self._payments)
         self._say(f"{len(payments)} payments and {len(faults)} faults in {lasts_s:.0f} s")
         await asyncio.gather(merchants.make(payments), injector.carry_out(faults))
+
+    async def _mend(self, service: str, since_us: int) -> Gap:
+        self._say(f"mending the capture of {service}")
+        gap = await mend(self._mesh, service, since_us)
+        self._say(gap.failure or f"read {len(gap.reread)} rows again")
+        return gap
 
     def _note_what_is_there(self, merchants: Merchants) -> None:
         """Write down what unanswered requests made, before they are sent again."""
@@ -149,10 +170,15 @@ class _Run:
             "webhook", "select count(*) as count from deliveries where status = 'pending'"
         )
         [written] = self._mesh.query("intent", "select count(*) as count from outbox")
+        attempts = gather.attempts(self._mesh)
+        heard = {(row["id"], row["status"]) for row in self._mesh.query("recon", HEARD)}
         return {
             "intents": sum(row.is_open for row in gather.intents(self._mesh)),
             "transactions": sum(row.is_open for row in gather.transactions(self._mesh)),
-            "attempts": sum(row.is_open for row in gather.attempts(self._mesh)),
+            "attempts": sum(row.is_open for row in attempts),
+            "attempts not known to recon_svc": sum(
+                (row.id, row.status) not in heard for row in attempts
+            ),
             "events not known to webhook_svc": int(written["count"]) - int(told["count"]),
             "deliveries": int(sending["count"]),
         }

@@ -23,6 +23,9 @@ TABLES = {  # by service and table: the column with the payment
     ("txn", "attempts"): "payment_intent_id",
     ("recon", "breaks"): "payment_intent_id",
 }
+CHANGED_US = """
+(extract(epoch from pg_xact_commit_timestamp(t.xmin)) * 1000000)::bigint as changed_us
+"""
 Row = dict[str, Any]
 Key = tuple[str, str, str]  # service, table, id
 
@@ -34,23 +37,29 @@ def stories(mesh: Mesh, payments: Iterable[str]) -> list[Kept]:
     found = []
     for key in sorted({*kept, *told}):
         service, table, row_id = key
-        row, (values, gap) = kept.get(key), told.get(key, (None, None))
+        row, changed_us = kept.get(key, (None, None))
+        values, gap, is_reread = told.get(key, (None, None, False))
         if values is not None and row is not None:
             values = as_in_database(values, row)
-        found.append(Kept(f"{service}.{table}", row_id, row, values, gap))
+        found.append(
+            Kept(f"{service}.{table}", row_id, row, values, gap, is_reread, changed_us),
+        )
     return found
 
 
-def _kept(mesh: Mesh) -> dict[Key, Row]:
+def _kept(mesh: Mesh) -> dict[Key, tuple[Row, int | None]]:
     found = {}
     for (service, table), column in TABLES.items():
-        sql = f"select t.* from {table} t where {column} is not null"  # noqa: S608 the tables above
+        sql = f"select t.*, {CHANGED_US} from {table} t where {column} is not null"  # noqa: S608 those above
         for row in mesh.query(service, sql):
-            found[service, table, str(row["id"])] = row
+            changed_us = row.pop("changed_us")
+            found[service, table, str(row["id"])] = (row, changed_us)
     return found
 
 
-async def _told(mesh: Mesh, payments: Iterable[str]) -> dict[Key, tuple[Row | None, str | None]]:
+async def _told(
+    mesh: Mesh, payments: Iterable[str]
+) -> dict[Key, tuple[Row | None, str | None, bool]]:
     status = mesh.status()
     turn = asyncio.Semaphore(AT_ONCE)
     async with operator_channel(mesh.state.tls, status["audit"]) as channel:
@@ -66,6 +75,7 @@ async def _told(mesh: Mesh, payments: Iterable[str]) -> dict[Key, tuple[Row | No
         (row.service, row.table, row.row_id): (
             json.loads(row.values) if row.HasField("values") else None,
             row.gap if row.HasField("gap") else None,
+            row.HasField("reread"),
         )
         for answer in answers
         for row in answer.rows

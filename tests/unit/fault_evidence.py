@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from sandbox.platform.connectors import RUNNING
 from tests.faults.evidence import (
     Archived,
     Attempt,
     Break,
+    Captured,
     Change,
     Cleared,
     Delivery,
@@ -91,7 +93,7 @@ def one_payment() -> Evidence:
         intents=[Intent("pi_1", "mer_1", "key-create", "succeeded", 1099, 1099, 1099, 3)],
         transactions=[Transaction("txn_1", "mer_1", "pi_1", "key-charge", "succeeded", 1099)],
         attempts=[Attempt("att_1", "txn_1", "pi_1", "visa_sim", "RRN1", "succeeded", 2)],
-        outbox=[event.id for event in (*INTENT_EVENTS, *ATTEMPT_EVENTS)],
+        outbox={event.id: 0 for event in (*INTENT_EVENTS, *ATTEMPT_EVENTS)},
         relayed=0,
         ledger=[LedgerRow("visa_sim", "RRN1", 0, 1099, approved=True, reversed=False)],
         changes=[
@@ -113,6 +115,8 @@ def one_payment() -> Evidence:
             Kept("intent.payment_intents", "pi_1", dict(ROW), dict(ROW)),
             Kept("txn.transactions", "txn_gone", None, None),
         ],
+        gaps=[],
+        captures=[Captured("intent", RUNNING, "reserved", 1, frozenset(), frozenset())],
     )
 
 
@@ -267,7 +271,8 @@ def event_lost(well: Evidence) -> Evidence:
 
 
 def outcome_untold(well: Evidence) -> Evidence:
-    return replace(well, events=well.events[:-1], outbox=well.outbox[:-1])
+    *others, _ = well.events
+    return replace(well, events=others, outbox={event.id: 0 for event in others})
 
 
 def event_twice(well: Evidence) -> Evidence:

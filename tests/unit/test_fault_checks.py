@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.faults.checks import CHECKS, archive, books, requests, trail, webhooks
+from tests.faults.checks import CHECKS, archive, books, capture, requests, trail, webhooks
 from tests.faults.checks.finding import Finding
 from tests.faults.evidence import (
     Break,
@@ -17,7 +17,7 @@ from tests.faults.evidence import (
     Told,
     Transaction,
 )
-from tests.unit import fault_archive
+from tests.unit import fault_archive, fault_gap
 from tests.unit import fault_evidence as spoilt
 
 VIOLATIONS: list[tuple[Callable[[Evidence], Evidence], Callable[[Evidence], Finding], str]] = [
@@ -74,6 +74,44 @@ VIOLATIONS: list[tuple[Callable[[Evidence], Evidence], Callable[[Evidence], Find
                 fault_archive.told_and_not_kept,
                 fault_archive.told_with_a_gap,
             ),
+        )
+    ),
+    *(
+        (spoil, capture.what_a_lost_slot_held_is_read_again_and_named, offender)
+        for spoil, offender in (
+            (fault_gap.reread_by_nobody, "pi_1"),
+            (fault_gap.reread_unnamed, "pi_1"),
+            (fault_gap.changed_in_an_unnamed_minute, "pi_1"),
+            (fault_gap.named_without_a_minute, "intent"),
+            (fault_gap.repair_failed, "intent"),
+            (fault_gap.slot_not_made_anew, "intent"),
+            (fault_gap.slot_lost_unmended, "intent"),
+            (fault_gap.connector_failed, "intent"),
+            (fault_gap.still_missing, "pi_1"),
+            (fault_gap.gone_unnamed, "pi_1"),
+            (fault_gap.gone_though_never_deleted, "pi_1"),
+            (fault_gap.told_as_reread_for_nothing, "pi_1"),
+        )
+    ),
+    *(
+        (spoil, trail.every_transition_was_legal, "pi_1")
+        for spoil in (
+            *(fault_gap.reread_by_nobody, fault_gap.reread_unnamed),
+            *(fault_gap.reread_as_what_it_can_not_be, fault_gap.reread_before_the_last_gap),
+            fault_gap.torn_before_the_repair,
+        )
+    ),
+    (fault_gap.told_what_can_not_have_been, trail.kafka_has_each_version_once_in_order, "pi_1"),
+    (fault_gap.reread_unnamed, trail.kafka_has_each_version_once_in_order, "pi_1"),
+    *(
+        (spoil, check, "att_1")
+        for spoil in (
+            *(fault_gap.outcome_overtakes_later, fault_gap.outcome_overtakes_earlier),
+            fault_gap.outcome_overtakes_elsewhere,
+        )
+        for check in (
+            trail.kafka_has_each_version_once_in_order,
+            trail.every_attempt_was_recorded_before_its_outcome,
         )
     ),
     (spoilt.charge_still_held, books.our_books_equal_the_networks_books, "pi_1"),
@@ -148,6 +186,14 @@ def test_what_contradicts_a_check_is_reported_by_id(
 
 def test_each_check_has_a_violation_in_the_table() -> None:
     assert {check for _, check, _ in VIOLATIONS} == set(CHECKS)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("well", fault_gap.WELL)
+def test_a_lost_slot_that_is_mended_violates_nothing(
+    well: Evidence, check: Callable[[Evidence], Finding]
+) -> None:
+    assert check(well).violations == []
 
 
 @pytest.mark.parametrize("check", CHECKS)

@@ -15,9 +15,11 @@ from tests.faults.mesh import VICTIMS
 from tests.faults.plan import (
     ARCHIVE_BLOWS,
     ARCHIVER,
+    CAPTURING,
     MEANWHILE_S,
     MERCHANTS,
     READERS,
+    SLOTS,
     WRITERS,
     Ending,
     Fault,
@@ -25,6 +27,7 @@ from tests.faults.plan import (
     draw_faults,
     draw_payments,
     duration_s,
+    slots_to_lose,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,18 +35,22 @@ NETWORKS = ["mastercard_sim", "visa_sim"]
 PART_CARDS = {pan for pan, behavior in BEHAVIORS.items() if behavior.approves_half}
 PRINT_PLAN = """
 from tests.faults.plan import draw_faults, draw_payments
-print(draw_payments(7, 50), draw_faults(7, 60.0, {victims!r}, {networks!r}))
+print(draw_payments(7, 50), draw_faults(7, 60.0, {victims!r}, {networks!r}, {slots!r}))
 """
 
 
 def _faults(seed: int, lasts_s: float = 60.0) -> list[Fault]:
-    return draw_faults(seed, lasts_s, VICTIMS, NETWORKS)
+    return draw_faults(seed, lasts_s, VICTIMS, NETWORKS, SLOTS)
 
 
 def test_a_seed_gives_the_same_plan_in_every_process() -> None:
     printed = {
         subprocess.run(
-            [sys.executable, "-c", PRINT_PLAN.format(victims=VICTIMS, networks=NETWORKS)],
+            [
+                sys.executable,
+                "-c",
+                PRINT_PLAN.format(victims=VICTIMS, networks=NETWORKS, slots=SLOTS),
+            ],
             cwd=ROOT,
             env={"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}", "PYTHONHASHSEED": hash_seed},
             capture_output=True,
@@ -75,7 +82,7 @@ def test_a_plan_of_60_payments_has_every_card_of_the_sandbox() -> None:
 
 
 def test_a_plan_of_500_payments_hurts_every_part_in_every_way() -> None:
-    faults = _faults(7, duration_s(500))
+    faults = draw_faults(7, duration_s(500), VICTIMS, NETWORKS, [])
 
     ways = defaultdict(set)
     for fault in faults:
@@ -123,6 +130,24 @@ def test_services_are_killed_also_while_what_they_wait_for_is_away() -> None:
 
 
 def test_parts_that_a_sandbox_does_not_have_are_left_alone() -> None:
-    faults = draw_faults(7, 60.0, ["txn_svc"], ["visa_sim"])
+    faults = draw_faults(7, 60.0, ["txn_svc"], ["visa_sim"], [])
 
     assert {fault.target for fault in faults} == {"txn_svc", "visa_sim"}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_one_database_loses_its_slot_while_most_payments_are_still_to_come(seed: int) -> None:
+    faults = _faults(seed, 100.0)
+    [lost] = [fault for fault in faults if fault.kind is Kind.SLOT]
+
+    assert lost.target in SLOTS
+    assert 10.0 <= lost.at_s <= 40.0
+    meanwhile = [fault for fault in faults if lost.at_s - 8 < fault.at_s < lost.at_s + 20]
+    assert not {*CAPTURING} & {fault.target for fault in meanwhile}
+    assert Kind.BLOCK not in {fault.kind for fault in meanwhile}
+    assert len(meanwhile) > 1
+
+
+def test_a_short_run_loses_no_slot() -> None:
+    assert slots_to_lose(60) == ()
+    assert {fault.target for seed in range(9) for fault in _faults(seed)} >= {*slots_to_lose(150)}

@@ -17,6 +17,7 @@ from tests.faults.checks.books import (
     nothing_is_left_open,
     our_books_equal_the_networks_books,
 )
+from tests.faults.checks.capture import what_a_lost_slot_held_is_read_again_and_named
 from tests.faults.checks.finding import Finding
 from tests.faults.checks.requests import (
     every_request_is_done_once_or_never,
@@ -41,6 +42,7 @@ CHECKS: tuple[Callable[[Evidence], Finding], ...] = (
     every_attempt_was_recorded_before_its_outcome,
     the_archive_holds_everything_once_in_order,
     every_history_ends_as_the_databases_are,
+    what_a_lost_slot_held_is_read_again_and_named,
     webhooks_tell_all_that_happened_and_nothing_else,
     clearing_files_show_what_cards_caused_and_nothing_else,
 )
