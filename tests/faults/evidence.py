@@ -321,7 +321,7 @@ class Captured:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything that the checks look at.
+    """Everything that the checks look at. captures: of all databases, if one lost its slot.
 
     outbox: ids of all events that were written, and when, microseconds since 1970. relayed: how
     many of them services brought to Kafka themselves at most, and so may be there twice.

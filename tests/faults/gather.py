@@ -280,5 +280,5 @@ def evidence(
         archive=archived(mesh),
         rows=stories(mesh, [intent.id for intent in intents(mesh)]),
         gaps=gaps,
-        captures=asyncio.run(captures(mesh)),
+        captures=asyncio.run(captures(mesh)) if gaps else [],
     )
