@@ -1,8 +1,8 @@
 """Who may do what in a service's database, as statements for its migrations.
 
-Three roles meet there: the owner, whom only migrations log in as; the service itself; and
-`debezium`, which reads what is published. All exist before the first migration. Nobody else may
-even connect.
+Four roles meet there: the owner, whom only migrations log in as; the service itself; `debezium`,
+which reads what is published; and `<service>_retention`, which deletes what is old. All exist
+before the first migration. Nobody else may even connect.
 """
 
 from __future__ import annotations

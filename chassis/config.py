@@ -70,12 +70,17 @@ class RetentionSettings(MemberSettings):
 
     database_url: SecretStr
     """The service's database as the role that purges, in the form of a service's."""
+    older_than_days: float = Field(default=400.0, ge=0)
+    """How old what goes must be at least."""
+
+
+class PaymentRetentionSettings(RetentionSettings):
+    """Those of a purge of payments, which the archive must have."""
+
     audit_address: str
     """Where audit_svc serves gRPC, "host:port"."""
     intent_address: str = ""
     """Where intent_svc does; for the purge of txn_svc's database."""
-    older_than_days: float = Field(default=400.0, ge=0)
-    """How old a payment must be."""
 
 
 class ServiceSettings(MeshSettings):

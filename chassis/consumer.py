@@ -33,14 +33,17 @@ RECORDS_MAX = 500
 POLL_MS = 200
 LINGER_S = 0.02  # lets records gather: a batch costs far more than a record in it
 
-CONSUMED_EVENTS_DDL = """
+CONSUMED_EVENTS_DDL = (
+    """
 create table consumed_events (
     consumer text not null,
     event_id text not null,
     created timestamptz not null default now(),
     primary key (consumer, event_id)
 )
-"""
+""",
+    "create index on consumed_events (created)",
+)
 
 
 @dataclass(frozen=True, slots=True)

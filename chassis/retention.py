@@ -1,29 +1,65 @@
-"""The purge of old payments: what the archive has exactly as it is here is deleted here.
+"""The purge of what is over for long: of payments, what the archive has exactly as it is here.
 
-Each batch is one transaction, so a purge may be killed at any moment and run again. It marks a row
-(`purged`) before it deletes it, and change capture tells of both: so whoever reads the trail sees
-why the row is gone. What is left of a payment is a row of `purged_payments`.
+Each batch is one transaction, so a purge may be killed at any moment and run again. Of a payment it
+marks a row (`purged`) before it deletes it, and change capture tells of both: so whoever reads the
+trail sees why the row is gone. What is left of a payment is a row of `purged_payments`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import logging
-from collections.abc import Collection, Sequence
+import sys
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import grpc
 import orjson
 from paymesh.audit.v1 import audit_service_pb2 as audit_pb2
 from paymesh.audit.v1 import audit_service_pb2_grpc as audit_grpc
 
+from chassis import telemetry
 from chassis.access import connect_ddl, grants_ddl
 from chassis.archived import CLOCKS_APART, PURGED_DDL, ArchiveClient, ArchivedRow
+from chassis.clock import SystemClock
+from chassis.config import RetentionSettings, read_settings
+from chassis.database import Database, connect
 from chassis.errors import DomainError, Kind, from_rpc_error
+from chassis.outbox import DAYS_KEPT
+
+Settings = TypeVar("Settings", bound=RetentionSettings)
 
 LOG = logging.getLogger(__name__)
+KAFKA_KEEPS = timedelta(days=30)  # events; it deletes whole segments, when all of one is that old
+SEGMENT = timedelta(days=7)
+# Up to when an event may come from Kafka once more. Capture that begins anew brings again what is
+# in the outbox. The rest is a margin.
+MAY_COME_AGAIN = KAFKA_KEEPS + SEGMENT + timedelta(days=DAYS_KEPT) + timedelta(days=5)
+KEYS_KEPT = timedelta(days=30)
+FORGET_AT_ONCE = 1_000
+
+FORGET_CONSUMED = """
+delete from consumed_events c using (
+    select consumer, event_id from consumed_events
+    where created < %(before)s
+    order by created
+    limit %(limit)s
+) old
+where c.consumer = old.consumer and c.event_id = old.event_id
+returning c.event_id
+"""
+FORGET_KEYS = """
+delete from idempotency_keys k using (
+    select merchant_id, mode, key from idempotency_keys
+    where created < %(before)s and response is not null
+    limit %(limit)s
+) old
+where k.merchant_id = old.merchant_id and k.mode = old.mode and k.key = old.key
+returning k.key
+"""
 VERIFY_TIMEOUT_S = 6 * 3600.0
 STEP = timedelta(hours=1)
 BATCH_MAX = 100
@@ -77,6 +113,39 @@ def retention_ddl(role: str, grants: dict[str, str]) -> list[str]:
         *connect_ddl(role),
         *grants_ddl(role, {**grants, "purged_payments": "insert"}),
     ]
+
+
+def run_purge(
+    settings_type: type[Settings],
+    purge: Callable[[Settings, Database, datetime], Awaitable[Mapping[str, int]]],
+) -> None:
+    """Run a purge as a process, which says on its output how much of what is gone.
+
+    purge: is given the settings, the database and the time.
+    """
+    settings = read_settings(settings_type)
+    telemetry.configure_logs(settings.service_name, settings.log_level)
+
+    async def run() -> Mapping[str, int]:
+        database = await connect(settings)
+        try:
+            return await purge(settings, database, SystemClock().now())
+        finally:
+            await database.close()
+
+    sys.stdout.write(orjson.dumps(asyncio.run(run())).decode() + "\n")
+
+
+async def forget(database: Database, statement: str, before: datetime) -> int:
+    """Delete what is older than a time, so much at once; return how many rows were told of.
+
+    statement: deletes up to `%(limit)s` of what is from before `%(before)s`, and returns rows.
+    Raises ServiceUnavailable: then what was deleted so far is deleted.
+    """
+    forgotten = 0
+    while rows := await database.fetch(statement, before=before, limit=FORGET_AT_ONCE):
+        forgotten += len(rows)
+    return forgotten
 
 
 async def require_proof(channel: grpc.aio.Channel) -> None:

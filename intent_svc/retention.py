@@ -5,25 +5,29 @@ A payment goes here first, and then with its transactions: so nothing can charge
 
 from __future__ import annotations
 
-import asyncio
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from chassis import telemetry
 from chassis.archived import ArchiveClient, ArchivedRow
-from chassis.clock import SystemClock
-from chassis.config import RetentionSettings, read_settings
-from chassis.database import Database, connect
+from chassis.config import PaymentRetentionSettings
+from chassis.database import Database
 from chassis.identity import channel
-from chassis.retention import VERIFY_TIMEOUT_S, OldPayment, as_json, purge_old, require_proof
-
-KEYS_KEPT = timedelta(days=30)
-KEYS_AT_ONCE = 1_000
+from chassis.retention import (
+    FORGET_CONSUMED,
+    FORGET_KEYS,
+    KEYS_KEPT,
+    MAY_COME_AGAIN,
+    VERIFY_TIMEOUT_S,
+    OldPayment,
+    as_json,
+    forget,
+    purge_old,
+    require_proof,
+    run_purge,
+)
 
 OLDEST = "select min(created) as created from payment_intents"
 CREATED_BETWEEN = """
@@ -50,15 +54,6 @@ returning i.merchant_id, i.id
 """
 DELETE = """
 delete from payment_intents where merchant_id = :merchant_id and id = :id and purged is not null
-"""
-FORGET_KEYS = """
-delete from idempotency_keys k using (
-    select merchant_id, mode, key from idempotency_keys
-    where created < %(before)s and response is not null
-    limit %(limit)s
-) old
-where k.merchant_id = old.merchant_id and k.mode = old.mode and k.key = old.key
-returning k.key
 """
 
 
@@ -89,32 +84,20 @@ class OldIntents:
                 await connection.execute(sa.text(DELETE), marked)
         return {row["id"] for row in marked}
 
-    async def forget_keys(self, before: datetime) -> int:
-        """Delete idempotency keys that are older than a time; return how many."""
-        forgotten = 0
-        while rows := await self._database.fetch(FORGET_KEYS, before=before, limit=KEYS_AT_ONCE):
-            forgotten += len(rows)
-        return forgotten
 
-
-async def main() -> None:
-    """Purge, and say how much."""
-    settings = read_settings(RetentionSettings)
-    telemetry.configure_logs(settings.service_name, settings.log_level)
-    now = SystemClock().now()
-    database = await connect(settings)
-    try:
-        payments = OldIntents(database)
-        async with channel(settings, settings.audit_address) as audit:
-            await require_proof(audit)
-            archive = ArchiveClient(audit, VERIFY_TIMEOUT_S)
-            before = now - timedelta(days=settings.older_than_days)
-            report = await purge_old(payments, archive, before)
-        keys = await payments.forget_keys(now - KEYS_KEPT)
-    finally:
-        await database.close()
-    sys.stdout.write(json.dumps(asdict(report) | {"keys": keys}) + "\n")
+async def purge(
+    settings: PaymentRetentionSettings, database: Database, now: datetime
+) -> dict[str, int]:
+    """Purge, and return how much. What no archive needs to have goes first."""
+    keys = await forget(database, FORGET_KEYS, now - KEYS_KEPT)
+    consumed = await forget(database, FORGET_CONSUMED, now - MAY_COME_AGAIN)
+    async with channel(settings, settings.audit_address) as audit:
+        await require_proof(audit)
+        archive = ArchiveClient(audit, VERIFY_TIMEOUT_S)
+        before = now - timedelta(days=settings.older_than_days)
+        report = await purge_old(OldIntents(database), archive, before)
+    return {**asdict(report), "keys": keys, "consumed_events": consumed}
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run_purge(PaymentRetentionSettings, purge)

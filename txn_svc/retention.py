@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,14 +14,19 @@ from paymesh.intent.v1 import payment_intent_lifecycle_service_pb2 as lifecycle_
 from paymesh.intent.v1 import payment_intent_lifecycle_service_pb2_grpc as lifecycle_grpc
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from chassis import telemetry
 from chassis.archived import ArchiveClient, ArchivedRow
-from chassis.clock import SystemClock
-from chassis.config import RetentionSettings, read_settings
-from chassis.database import Database, connect
+from chassis.config import PaymentRetentionSettings
+from chassis.database import Database
 from chassis.errors import from_rpc_error
 from chassis.identity import channel
-from chassis.retention import VERIFY_TIMEOUT_S, OldPayment, as_json, purge_old, require_proof
+from chassis.retention import (
+    VERIFY_TIMEOUT_S,
+    OldPayment,
+    as_json,
+    purge_old,
+    require_proof,
+    run_purge,
+)
 
 ASK_TIMEOUT_S = 10.0
 ASKED_MAX = 200
@@ -153,24 +155,19 @@ def _told(transactions: Sequence[Row], attempts: Sequence[Row]) -> list[Row]:
     return list(told.values())
 
 
-async def main() -> None:
-    """Purge, and say how much."""
-    settings = read_settings(RetentionSettings)
-    telemetry.configure_logs(settings.service_name, settings.log_level)
-    before = SystemClock().now() - timedelta(days=settings.older_than_days)
-    database = await connect(settings)
-    try:
-        async with (
-            channel(settings, settings.audit_address) as audit,
-            channel(settings, settings.intent_address) as intents,
-        ):
-            await require_proof(audit)
-            archive = ArchiveClient(audit, VERIFY_TIMEOUT_S)
-            report = await purge_old(OldTransactions(database, intents), archive, before)
-    finally:
-        await database.close()
-    sys.stdout.write(json.dumps(asdict(report)) + "\n")
+async def purge(
+    settings: PaymentRetentionSettings, database: Database, now: datetime
+) -> dict[str, int]:
+    """Purge, and return how much."""
+    async with (
+        channel(settings, settings.audit_address) as audit,
+        channel(settings, settings.intent_address) as intents,
+    ):
+        await require_proof(audit)
+        archive = ArchiveClient(audit, VERIFY_TIMEOUT_S)
+        before = now - timedelta(days=settings.older_than_days)
+        return asdict(await purge_old(OldTransactions(database, intents), archive, before))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run_purge(PaymentRetentionSettings, purge)

@@ -6,9 +6,12 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+import psycopg
+import pytest
 import sqlalchemy as sa
 
 from chassis.database import Database
+from tests.integration.conftest import DatabaseServer
 
 Result = TypeVar("Result")
 START_S_MAX = 30.0
@@ -46,3 +49,15 @@ async def until_waiting(database: Database, tasks: list[asyncio.Task[Result]]) -
         if row["number"] >= len(tasks):
             return
         assert not tasks[-1].done(), "a call did not come to the lock"
+
+
+async def until_role_waits(postgres: DatabaseServer, role: str, *, is_killed: bool = False) -> None:
+    """Return when a connection of a role waits for a lock; if wanted, it has been ended then."""
+    deed = "pg_terminate_backend(pid)" if is_killed else "pid"
+    sql = f"select {deed} from pg_stat_activity where usename = %s and wait_event_type = 'Lock'"  # noqa: S608 ours
+    with psycopg.connect(postgres.server.superuser_url("postgres"), autocommit=True) as admin:
+        for _ in range(200):
+            if admin.execute(sql.encode(), [role]).fetchall():
+                return
+            await asyncio.sleep(0.05)
+    pytest.fail(f"nobody waits as {role}")

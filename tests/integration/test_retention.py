@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import psycopg
 import pytest
 
 from chassis.archived import CLOCKS_APART, ArchivedRow
@@ -23,7 +22,7 @@ from chassis.database import Database
 from chassis.errors import ResourceMissing, ServiceUnavailable
 from chassis.identity import Caller
 from chassis.ids import new_id
-from chassis.retention import Report, purge_old
+from chassis.retention import FORGET_CONSUMED, FORGET_KEYS, Report, forget, purge_old
 from intent_svc.domain.payment_intent import Status
 from intent_svc.retention import OldIntents
 from intent_svc.store.archived import archived_intent
@@ -31,6 +30,7 @@ from tests.fakes import FakeClock
 from tests.integration.conftest import DatabaseServer
 from tests.integration.intent_parts import NOWHERE, IntentProcess, a_caller
 from tests.integration.owner import as_owner
+from tests.integration.races import until_role_waits
 from tests.integration.settings import database_and_settings
 from tests.integration.txn_parts import APPROVED, TxnProcess
 from txn_svc.retention import OldTransactions
@@ -166,7 +166,7 @@ async def test_a_purge_that_is_killed_leaves_all_and_runs_again(
         last = max(each.id for each in intents)
         admin.execute("select from payment_intents where id = %s for update", [last])
         purging = asyncio.create_task(OldIntents(purger).purge(rows, LATER))
-        await kill_who_waits(postgres, "intent_retention")
+        await until_role_waits(postgres, "intent_retention", is_killed=True)
         with pytest.raises(ServiceUnavailable):
             await purging
 
@@ -221,13 +221,36 @@ async def test_old_keys_are_forgotten_unless_their_call_still_runs(
             created=created,
         )
 
-    assert await OldIntents(purger).forget_keys(datetime(2026, 1, 1, tzinfo=UTC)) == 1
+    assert await forget(purger, FORGET_KEYS, datetime(2026, 1, 1, tzinfo=UTC)) == 1
     rows = await as_owner(
         process.database,
         "select key from idempotency_keys where merchant_id = %(id)s order by 1",
         id=caller.merchant_id,
     )
     assert [row["key"] for row in rows] == ["new", "running"]
+
+
+async def test_consumed_events_are_forgotten_when_none_can_come_again(
+    process: IntentProcess,
+    purger: Database,
+    caller: Caller,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chassis.retention.FORGET_AT_ONCE", 2)
+    await as_owner(
+        process.database,
+        "insert into consumed_events select %(id)s, number::text, date '2026-01-01' - number"
+        " from generate_series(-3, 5) number",
+        id=caller.merchant_id,
+    )
+
+    assert await forget(purger, FORGET_CONSUMED, datetime(2026, 1, 1, tzinfo=UTC)) == 5
+    rows = await as_owner(
+        process.database,
+        "select event_id from consumed_events where consumer = %(id)s order by created",
+        id=caller.merchant_id,
+    )
+    assert [row["event_id"] for row in rows] == ["0", "-1", "-2", "-3"]
 
 
 @dataclass
@@ -345,18 +368,3 @@ async def test_purged_transactions_are_read_as_they_were(txn: TxnProcess, caller
         (caller.merchant_id, paid.transaction.id)
     )
     assert (transaction, attempts) == (found, [authorization])
-
-
-async def kill_who_waits(postgres: DatabaseServer, role: str) -> None:
-    """End the connection of a role that waits for a lock, as soon as there is one."""
-    with psycopg.connect(postgres.server.superuser_url("postgres"), autocommit=True) as admin:
-        for _ in range(200):
-            ended = admin.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity"
-                " where usename = %s and wait_event_type = 'Lock'",
-                [role],
-            ).fetchall()
-            if ended:
-                return
-            await asyncio.sleep(0.05)
-    pytest.fail(f"nobody waits as {role}")

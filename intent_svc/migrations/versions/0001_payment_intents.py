@@ -98,6 +98,7 @@ GRANTS = {
 RETENTION_GRANTS = {
     "payment_intents": "select, delete, update (purged)",
     "idempotency_keys": "select, delete",
+    "consumed_events": "select, delete",
 }
 
 
@@ -112,7 +113,7 @@ def upgrade() -> None:
         *outbox_ddl(),
         *RELAY_DDL,
         *HEARTBEATS_DDL,
-        CONSUMED_EVENTS_DDL,
+        *CONSUMED_EVENTS_DDL,
         *retention_ddl("intent_retention", RETENTION_GRANTS),
         *service_ddl("intent", GRANTS),
         *keep_outbox_ddl("intent"),

@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+from datetime import timedelta
 
 import pytest
 
+from chassis.outbox import DAYS_KEPT
+from chassis.retention import KAFKA_KEEPS, MAY_COME_AGAIN, SEGMENT
 from sandbox.platform.postgres import HBA, SETTINGS
 from sandbox.state import DATABASES, PURGERS, ROOT
 from tests.unit.manifests.parts import MODULES, OVERLAYS, named, of_kind
@@ -48,6 +51,29 @@ def test_a_connector_captures_what_the_migrations_publish(name: str) -> None:
         for publication, tables in publications().items()
     }
     assert captured == published
+
+
+@EVERY
+def test_nothing_is_forgotten_that_may_come_again_from_kafka(name: str) -> None:
+    topics = {
+        each["spec"]["topicName"]: each["spec"]["config"] for each in of_kind(name, "KafkaTopic")
+    }
+    consumers = [f"{MODULES[service]}.consumer" for service in DATABASES]
+    read = {
+        topic
+        for consumer in consumers
+        if importlib.util.find_spec(consumer)
+        for topic in importlib.import_module(consumer).TOPICS
+    }
+
+    assert read
+    for topic in read:
+        assert timedelta(milliseconds=topics[topic]["retention.ms"]) == KAFKA_KEEPS
+        assert topics[topic]["cleanup.policy"] == "delete"
+        assert "segment.ms" not in topics[topic]  # SEGMENT is what Kafka takes without it
+    [kafka] = of_kind(name, "Kafka")
+    assert not {"log.roll.ms", "log.roll.hours"} & kafka["spec"]["kafka"]["config"].keys()
+    assert KAFKA_KEEPS + SEGMENT + timedelta(days=DAYS_KEPT) < MAY_COME_AGAIN
 
 
 @EVERY
