@@ -47,7 +47,8 @@ DATABASES = {  # service, which is its role and the CN of its certificate → da
     "webhook": "webhook",
 }
 KEY_STORES = ("cards", "audit")  # of txn_svc and of audit_svc, neither of whom sees the other's
-PURGERS = {"intent_retention": "intent", "txn_retention": "txn"}  # role → service
+# Who purges, role → service. A payment goes before its transactions do.
+PURGERS = {f"{service}_retention": service for service in ("intent", "txn", "webhook")}
 OWNERS = tuple(f"{service}_owner" for service in DATABASES)
 
 

@@ -1,4 +1,4 @@
-"""The command `paymesh retention run`: both purges, one after the other, as their own roles."""
+"""The command `paymesh retention run`: all purges, one after the other, as their own roles."""
 
 from __future__ import annotations
 
@@ -13,24 +13,26 @@ import typer
 from sandbox.commands.options import JsonOption, StateOption, console, errors, running
 from sandbox.state import PURGERS, ROOT
 
-retention_app = typer.Typer(no_args_is_help=True, help="Purge payments that are over for long.")
+retention_app = typer.Typer(no_args_is_help=True, help="Purge what is over for long.")
 
 
 @retention_app.callback()
 def retention() -> None:
-    """Purge payments that are over for long."""
+    """Purge what is over for long."""
 
 
 @retention_app.command("run")
 def run(
     state_dir: StateOption = None,
     *,
-    older_than: Annotated[float, typer.Option(help="Days since a payment was created.")] = 400,
+    older_than: Annotated[float, typer.Option(help="Days that it must be old.")] = 400,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete what is older and in the archive exactly as it is; what is not stays, and is counted.
+    """Delete what is over and older: payments that are in the archive exactly as they are, events
+    with their deliveries, attempts that are cleared. What is not stays.
 
-    A payment's transactions go with the first run after its intent is gone and archived.
+    A payment's transactions go with the first run after its intent is gone and archived. What may
+    come again from Kafka stays whatever its age is.
     """
     state, status = running(state_dir)
     found = {}
@@ -61,4 +63,4 @@ def run(
         typer.echo(json.dumps(found))
         return
     for service, told in found.items():
-        console.print(f"{service}: {told['purged']} payments purged, {told['kept']} stay")
+        console.print(f"{service}: {', '.join(f'{told[each]} {each}' for each in told)}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,23 +14,18 @@ from standardwebhooks.webhooks import Webhook
 from chassis.database import Database
 from chassis.errors import DomainError, IdempotencyKeyReused
 from chassis.idempotency import Keyed
-from chassis.identity import Caller
 from chassis.ids import new_merchant_id
 from chassis.paging import Page
 from chassis.sealing import Sealer
-from tests.fakes import FakeClock
 from tests.integration.conftest import DatabaseServer
 from tests.integration.settings import database_and_settings
-from tests.integration.webhook_parts import Receiver, Webhooks, a_record
-from webhook_svc.consumer import PaymentConsumer
+from tests.integration.webhook_parts import Receiver, Webhooks, a_record, webhooks_on
 from webhook_svc.dialing import connector
 from webhook_svc.dispatcher import Dispatcher
 from webhook_svc.domain.delivery import DeliveryStatus
 from webhook_svc.domain.endpoint import EndpointStatus
-from webhook_svc.handlers import Change, ReplayWish, WebhookHandlers
+from webhook_svc.handlers import Change, ReplayWish
 from webhook_svc.sender import Sender
-from webhook_svc.store.endpoints import EndpointStore
-from webhook_svc.store.queue import DeliveryQueue
 
 pytestmark = pytest.mark.integration
 
@@ -45,21 +39,8 @@ async def database(postgres: DatabaseServer, tls: Path) -> AsyncIterator[Databas
 
 @pytest.fixture
 async def webhooks(database: Database, tls: Path) -> AsyncIterator[Webhooks]:
-    clock = FakeClock(datetime.now(UTC))
-    sealer = Sealer.from_file(tls / "master.key")
-    queue, store = DeliveryQueue(database, sealer), EndpointStore(database, sealer)
-    sender = Sender(clock, connector(allows_private=True), allows_private=True)
-    yield Webhooks(
-        clock,
-        database,
-        queue,
-        store,
-        WebhookHandlers(store, clock, allows_private=True),
-        PaymentConsumer(queue, clock, lambda: None),
-        sender,
-        Caller(new_merchant_id(), "test"),
-    )
-    await sender.close()
+    async with webhooks_on(database, Sealer.from_file(tls / "master.key")) as made:
+        yield made
 
 
 @pytest.fixture

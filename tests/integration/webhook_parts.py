@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -13,10 +15,12 @@ from paymesh.intent.v1 import payment_intent_pb2
 from chassis.consumer import Record
 from chassis.database import Database
 from chassis.identity import Caller
-from chassis.ids import MerchantId, new_id
+from chassis.ids import MerchantId, new_id, new_merchant_id
 from chassis.paging import Page
+from chassis.sealing import Sealer
 from tests.fakes import FakeClock
 from webhook_svc.consumer import PaymentConsumer
+from webhook_svc.dialing import connector
 from webhook_svc.dispatcher import Dispatcher
 from webhook_svc.domain.delivery import Delivery
 from webhook_svc.domain.endpoint import Endpoint
@@ -88,6 +92,25 @@ class Webhooks:
         """Return an endpoint's deliveries as the merchant sees them."""
         found, _ = await self.handlers.list_deliveries(self.caller, endpoint.id, Page(100), None)
         return found
+
+
+@asynccontextmanager
+async def webhooks_on(database: Database, sealer: Sealer) -> AsyncIterator[Webhooks]:
+    """Put the parts together on a database, for a new merchant and a clock that stands at now."""
+    clock = FakeClock(datetime.now(UTC))
+    queue, store = DeliveryQueue(database, sealer), EndpointStore(database, sealer)
+    sender = Sender(clock, connector(allows_private=True), allows_private=True)
+    yield Webhooks(
+        clock,
+        database,
+        queue,
+        store,
+        WebhookHandlers(store, clock, allows_private=True),
+        PaymentConsumer(queue, clock, lambda: None),
+        sender,
+        Caller(new_merchant_id(), "test"),
+    )
+    await sender.close()
 
 
 def a_record(merchant_id: MerchantId, type_: str) -> Record:

@@ -267,7 +267,7 @@ class EndpointStore:
         event_id: str | None,
         created: Period,
     ) -> int:
-        """Queue events again as if they were new, and return how many."""
+        """Queue events again as if they were new; return how many. Raises ResourceMissing."""
         query = sa.select(events.c.id).where(
             events.c.merchant_id == endpoint.merchant_id,
             events.c.mode == endpoint.mode,
@@ -293,13 +293,14 @@ class EndpointStore:
         ]
         if rows:
             again = {"status": "pending", "tries": 0, "first_at": None, "claim_id": None}
-            await tx.execute(
-                insert(deliveries).on_conflict_do_update(
-                    index_elements=["merchant_id", "endpoint_id", "event_id"],
-                    set_=again | {"next_attempt": now},
-                ),
-                rows,
+            queued = insert(deliveries).on_conflict_do_update(
+                index_elements=["merchant_id", "endpoint_id", "event_id"],
+                set_=again | {"next_attempt": now},
             )
+            try:
+                await tx.execute(queued, rows)
+            except sa.exc.IntegrityError as purged:  # after it was chosen
+                raise ResourceMissing("No such event.", param="eventId") from purged
         return len(rows)
 
     async def _tries(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from chassis.access import service_ddl
+from chassis.access import connect_ddl, grants_ddl, service_ddl
 from chassis.events import publication_ddl
 from chassis.heartbeat import HEARTBEATS_DDL, HEARTBEATS_GRANTS
 
@@ -72,6 +72,8 @@ create table deliveries (
 ) with (fillfactor = 70)
 """
 
+EVENTS_CREATED = "create index on events (created)"
+BY_EVENT = "create index on deliveries (event_id, merchant_id)"
 DUE = "create index on deliveries (endpoint_id, next_attempt) where status = 'pending'"
 
 TRIES = """
@@ -101,6 +103,8 @@ create table idempotency_keys (
 )
 """
 
+KEYS_CREATED = "create index on idempotency_keys using brin (created) with (autosummarize = on)"
+
 GRANTS = {
     "webhook_endpoints": "select, insert, update, delete",
     "webhook_secrets": "select, insert, update",
@@ -110,6 +114,12 @@ GRANTS = {
     "idempotency_keys": "select, insert, update",
     **HEARTBEATS_GRANTS,
 }
+RETENTION_GRANTS = {
+    "events": "select, delete",
+    "deliveries": "select, delete",
+    "delivery_attempts": "select, delete",
+    "idempotency_keys": "select, delete",
+}
 
 
 def upgrade() -> None:
@@ -118,11 +128,16 @@ def upgrade() -> None:
         ENDPOINTS,
         SECRETS,
         EVENTS,
+        EVENTS_CREATED,
         DELIVERIES,
+        BY_EVENT,
         DUE,
         TRIES,
         IDEMPOTENCY_KEYS,
+        KEYS_CREATED,
         *HEARTBEATS_DDL,
+        *connect_ddl("webhook_retention"),
+        *grants_ddl("webhook_retention", RETENTION_GRANTS),
         *service_ddl("webhook", GRANTS),
         *publication_ddl("paymesh_webhook", ["webhook_endpoints", "heartbeats"]),
     ):
