@@ -48,7 +48,7 @@ DATABASES = {  # service, which is its role and the CN of its certificate → da
 }
 KEY_STORES = ("cards", "audit")  # of txn_svc and of audit_svc, neither of whom sees the other's
 # Who purges, role → service. A payment goes before its transactions do.
-PURGERS = {f"{service}_retention": service for service in ("intent", "txn", "webhook")}
+PURGERS = {f"{service}_retention": service for service in ("intent", "txn", "recon", "webhook")}
 OWNERS = tuple(f"{service}_owner" for service in DATABASES)
 
 

@@ -37,7 +37,7 @@ from jsonb_to_recordset(cast(%(items)s as jsonb)) as item(
 on conflict (kind, subject) do nothing
 """
 
-# The attempt as it is now, the line as the file has it.
+# The attempt as it is now, if it was not purged; the line as the file has it.
 SIDES = """
 select b.id, b.kind, b.network, b.business_date, b.created, b.owner, b.resolved_by,
     b.resolution_reason, b.resolved_at, b.merchant_id, b.payment_intent_id, b.attempt_id,
@@ -166,7 +166,7 @@ def _break(row: Row) -> Break:
         business_date=row["business_date"],
         created=row["created"],
         owner=row["owner"],
-        ours=_ours(row) if row["attempt_id"] is not None else None,
+        ours=_ours(row) if row["our_created"] is not None else None,
         theirs=_theirs(row) if row["number"] is not None else None,
         resolution=_resolution(row),
     )

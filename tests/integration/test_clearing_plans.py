@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from chassis.database import Database
+from recon_svc.retention import PURGE
 from recon_svc.store import breaks, clearing, finding, judging
 from tests.integration.conftest import DatabaseServer
 from tests.integration.owner import as_owner
@@ -133,6 +134,16 @@ async def test_rows_are_found_by_whole_keys_when_tables_are_large(
     await assert_by_keys(large, name)
 
 
+async def test_a_purge_finds_rows_by_whole_keys(
+    postgres: DatabaseServer, tls: Path, empty: Database, large: Database
+) -> None:
+    for database in (empty, large):
+        url = postgres.url("recon_retention", str(database.engine.url.database))
+        purger, _ = await database_and_settings(url, tls)
+        await assert_by_keys(purger, "PURGE")
+        await purger.close()
+
+
 async def test_large_tables_are_planned_as_large(large: Database) -> None:
     [attempts] = [node for node in nodes(await plan(large, "MISSING")) if _of(node, "attempts")]
 
@@ -150,10 +161,9 @@ async def assert_by_keys(database: Database, name: str) -> None:
 
 async def plan(database: Database, name: str) -> dict[str, Any]:
     """Return how a statement is planned for any parameters, as the services' sessions do."""
-    parameters = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", STATEMENTS[name])))
-    text = re.sub(
-        r"%\((\w+)\)s", lambda found: f"${parameters.index(found[1]) + 1}", STATEMENTS[name]
-    )
+    sql = PURGE if name == "PURGE" else STATEMENTS[name]
+    parameters = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", sql)))
+    text = re.sub(r"%\((\w+)\)s", lambda found: f"${parameters.index(found[1]) + 1}", sql)
     types = ", ".join(TYPES.get(parameter, "unknown") for parameter in parameters)
     values = ", ".join("null" for _ in parameters)
     async with database.transaction() as connection:

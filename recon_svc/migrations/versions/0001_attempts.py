@@ -56,6 +56,8 @@ OPEN = "create index on attempts (deadline) where status in ('recorded', 'timeou
 OVERDUE = "create index on attempts (id) where reversal = 'overdue'"
 CAPTURE_OVERDUE = "create index on attempts (id) where overdue_since is not null"
 DUE = "create index on attempts (resolve_after) where resolve_after is not null"
+# For who purges; by what no other statement asks for, so that none goes through all of it.
+SETTLED = "create index on attempts (deadline) where resolve_after is null"
 SEEN = "create index on attempts using brin (created) with (autosummarize = on)"
 BY_TRACE = "create index on attempts (network_trace_id) where network_trace_id is not null"
 BY_RRN = "create index on attempts (rrn)"
@@ -66,7 +68,7 @@ GRANTS = {"attempts": "select, insert, update"}
 def upgrade() -> None:
     """Create everything."""
     for statement in (
-        *(ATTEMPTS, OPEN, OVERDUE, CAPTURE_OVERDUE, DUE, SEEN, BY_TRACE, BY_RRN),
+        *(ATTEMPTS, OPEN, OVERDUE, CAPTURE_OVERDUE, DUE, SETTLED, SEEN, BY_TRACE, BY_RRN),
         *service_ddl("recon", GRANTS),
     ):
         op.execute(statement)

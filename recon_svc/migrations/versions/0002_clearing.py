@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from chassis.access import grants_ddl
+from chassis.access import connect_ddl, grants_ddl
 from chassis.events import publication_ddl
 from chassis.heartbeat import HEARTBEATS_DDL, HEARTBEATS_GRANTS
 
@@ -146,6 +146,10 @@ create table breaks (
 BREAKS_BY_AGE = "create index on breaks (created, id)"
 BREAKS_BY_DATE = "create index on breaks (business_date, network)"
 BREAKS_BY_OWNER = "create index on breaks (owner, created, id) where owner is not null"
+# Without those about attempts alone, which are found by their subject.
+BREAKS_BY_ATTEMPT = """
+create index on breaks (attempt_id) where attempt_id is not null and line is not null
+"""
 OPEN_BREAKS = "create index on breaks (created, id) where resolved_at is null"
 
 ATTEMPTS_TO_PRESENT = "create index on attempts (network, deadline) where status = 'succeeded'"
@@ -159,6 +163,11 @@ GRANTS = {
     "sequence clearing_files_id_seq": "usage",
     **HEARTBEATS_GRANTS,
 }
+RETENTION_GRANTS = {
+    "attempts": "select, delete",
+    "clearing_lines": "select (merchant_id, attempt_id, verdict)",
+    "breaks": "select (kind, subject, attempt_id, line)",
+}
 
 
 def upgrade() -> None:
@@ -166,10 +175,12 @@ def upgrade() -> None:
     for statement in (
         *(FILES, FILE_ONCE, BY_DATE, TO_JUDGE, TO_CHECK, TOTALS, REJECTS),
         *(LINES, LINE_BY_ARN, PRESENTED_ONCE, TO_LOOK_AT),
-        *(BREAKS, BREAKS_BY_AGE, BREAKS_BY_DATE, BREAKS_BY_OWNER, OPEN_BREAKS),
+        *(BREAKS, BREAKS_BY_AGE, BREAKS_BY_DATE, BREAKS_BY_OWNER, BREAKS_BY_ATTEMPT, OPEN_BREAKS),
         ATTEMPTS_TO_PRESENT,
         *HEARTBEATS_DDL,
         *grants_ddl("recon", GRANTS),
+        *connect_ddl("recon_retention"),
+        *grants_ddl("recon_retention", RETENTION_GRANTS),
         *publication_ddl("paymesh_recon", ["breaks", "clearing_files", "heartbeats"]),
     ):
         op.execute(statement)
