@@ -52,9 +52,12 @@ def _processes(supervisor: int) -> Iterator[Artefact]:
     """Return what `ps` would show of each process, and its environment."""
     owner = psutil.Process(supervisor)
     for process in (owner, *owner.children(recursive=True)):
-        name = f"process {process.name()}"
-        yield f"{name} arguments", "\n".join(process.cmdline()).encode()
-        yield f"{name} environment", json.dumps(process.environ()).encode()
+        try:
+            name, words, environment = process.name(), process.cmdline(), process.environ()
+        except psutil.NoSuchProcess:  # such as a worker of PostgreSQL that has done its work
+            continue
+        yield f"process {name} arguments", "\n".join(words).encode()
+        yield f"process {name} environment", json.dumps(environment).encode()
 
 
 def _dumps(databases: dict[str, str]) -> Iterator[Artefact]:
