@@ -287,9 +287,9 @@ class Gap:
     """What a lost slot of a database left out, as the repair tells of it.
 
     Times are the database's, microseconds since 1970: nothing was captured from since_us until the
-    repair made a new slot, between begun_us and ended_us. reread: the rows that it had read again.
-    gone: those that can't be. minutes: those since 1970 in which it found something missing.
-    failure: why it did not come to its end.
+    repair made a new slot, between begun_us and ended_us. reread: the rows that it found incomplete
+    and had read again. gone: those that can't be. minutes: those since 1970 in which it found
+    something missing. failure: why it did not come to its end.
     """
 
     service: str
@@ -297,9 +297,9 @@ class Gap:
     begun_us: int
     ended_us: int
     is_slot_new: bool = False
-    reread: frozenset[Name] = frozenset()
+    reread: set[Name] = field(default_factory=set)
     gone: frozenset[Name] = frozenset()
-    minutes: tuple[int, ...] = ()
+    minutes: set[int] = field(default_factory=set)
     failure: str = ""
 
 

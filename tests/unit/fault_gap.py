@@ -30,8 +30,8 @@ def mended(well: Evidence) -> Evidence:
                 BEGUN_US,
                 ENDED_US,
                 is_slot_new=True,
-                reread=frozenset({INTENT}),
-                minutes=(CHANGED_US // MINUTE_US,),
+                reread={INTENT},
+                minutes={CHANGED_US // MINUTE_US},
             )
         ],
     )
@@ -64,15 +64,15 @@ def reread_by_nobody(well: Evidence) -> Evidence:
 
 
 def reread_unnamed(well: Evidence) -> Evidence:
-    return _with_gap(well, reread=frozenset(), minutes=())
+    return _with_gap(well, reread=set(), minutes=set())
 
 
 def changed_in_an_unnamed_minute(well: Evidence) -> Evidence:
-    return _with_gap(well, minutes=(0,))
+    return _with_gap(well, minutes={0})
 
 
 def named_without_a_minute(well: Evidence) -> Evidence:
-    return _with_gap(well, minutes=())
+    return _with_gap(well, minutes=set())
 
 
 def repair_failed(well: Evidence) -> Evidence:
@@ -159,7 +159,7 @@ def deleted_uncaptured(well: Evidence) -> Evidence:
         found,
         changes=[*found.changes, pending],
         rows=[*rows, told],
-        gaps=[gap, replace(gap, service="txn", reread=frozenset(), gone=gone)],
+        gaps=[gap, replace(gap, service="txn", reread=set(), gone=gone)],
         captures=[captured, replace(captured, service="txn", gone=gone)],
     )
 
@@ -175,7 +175,7 @@ def outcome_overtakes(well: Evidence) -> Evidence:
     """
     [gap] = mended(well).gaps
     recorded, outcome = ATTEMPT_EVENTS
-    mending = replace(gap, service="txn", reread=frozenset(), minutes=())
+    mending = replace(gap, service="txn", reread=set(), minutes=set())
     return replace(
         well,
         events=[*INTENT_EVENTS, replace(recorded, offset=1), replace(outcome, offset=0)],

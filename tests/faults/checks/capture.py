@@ -63,7 +63,8 @@ def _badly_mended(evidence: Evidence, gap: Gap) -> Iterator[Violation]:
         if row.table.startswith(f"{gap.service}."):
             yield from _unnamed(gap, name, row)
     for name in sorted(gap.reread):
-        if name not in rows or not rows[name].is_reread:
+        is_deleted = name in rows and rows[name].kept is None
+        if name not in rows or not (rows[name].is_reread or is_deleted):
             yield Violation(name[1], "is named by a repair, and told of as if nothing was missing")
 
 
