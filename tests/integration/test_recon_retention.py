@@ -30,6 +30,7 @@ from tests.integration.conftest import DatabaseServer
 from tests.integration.owner import as_owner
 from tests.integration.races import until_role_waits
 from tests.integration.settings import database_and_settings
+from tests.unit.clearing.files import IPM
 
 pytestmark = pytest.mark.integration
 
@@ -143,6 +144,9 @@ async def test_an_attempt_that_a_break_told_of_stays_when_that_is_resolved(
     process: ClearingProcess, purger: Database
 ) -> None:
     await cleared(process, [an_attempt(1, amount_minor=1098), an_attempt(2), an_attempt(3)], 1, 2)
+    process.put_file(IPM, 3, file_number=2)
+    await process.clearing.run()
+    assert await process.found(ended=True) == [("missing_at_network", "att_3")]
     for each in (await process.breaks.list(BreakFilter(limit=10)))[0]:
         await process.breaks.resolve(each.id, "ana", "Settled with the network.")
 
