@@ -125,24 +125,24 @@ async def test_a_card_number_is_nowhere_but_in_memory(
     # What was written until a crash of PostgreSQL may be written over after it.
     segments = copied.state_dir / "postgres" / "data" / "pg_wal"
     written = itertools.chain(files(copied.state_dir, segments), wal(copied))
-    [before] = await asyncio.to_thread(_places, written, FORMS)
+    marker = Needles({"marker": MARKER.encode()})
+    before, marked_before = await asyncio.to_thread(_places, written, FORMS, marker)
     await charge_while_it_dies(copied, merchant, "txn_svc")
     await charge_while_it_dies(copied, merchant, "postgres")
     copied.run("networks", "clear")
     await _until(lambda: _settled(copied), "something is still open")
     await _until(lambda: _is_archived(copied, MARKER), "a change is not in the archive")
 
-    found, marked = await asyncio.to_thread(
-        _places, artefacts(copied), FORMS, Needles({"marker": MARKER.encode()})
-    )
+    found, marked = await asyncio.to_thread(_places, artefacts(copied), FORMS, marker)
 
     assert {answer.status for answer in refused} <= {400, 401, 404}
     assert before == {}
     assert found == {}
     # What a merchant writes is seen everywhere that the search looks, so it does look there.
+    # Kafka keeps what it is given compressed, so topics are read, as a consumer does.
     assert _has(marked, "dump intent", "topic cdc.intent.", "topic events.", "postgres/data/base/")
-    assert _has(marked, "postgres/data/pg_wal/", "kafka/data/cdc.intent.", "kafka/data/events.")
     assert _has(marked, "archived data/cdc.intent.", "pg_waldump pages")
+    assert _has(marked_before, "postgres/data/pg_wal/")
 
 
 def test_no_process_would_leave_a_core_file(copied: CopiedMesh) -> None:
@@ -176,7 +176,7 @@ async def test_a_card_number_that_leaks_is_found(copied: CopiedMesh, merchant: M
     [places] = await asyncio.to_thread(_places, artefacts(copied), needles([CANARY], [], CVC))
 
     assert _has(places, "logs/txn_svc.log", "dump intent", f"topic {CHANGES}")
-    assert _has(places, "postgres/data/base/", "postgres/data/pg_wal/", "kafka/data/cdc.intent.")
+    assert _has(places, "postgres/data/base/", "postgres/data/pg_wal/")
     assert _has(places, f"archived data/{CHANGES}", "pg_waldump pages")
     assert "code" in " ".join(places["logs/txn_svc.log"])
     assert not any(name.startswith(("dump txn", "topic events.")) for name in places)

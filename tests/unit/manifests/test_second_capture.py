@@ -36,7 +36,7 @@ def test_its_kafka_its_topics_and_its_users_are_those_of_the_first() -> None:
     assert _specs(SECOND, *KINDS) == first
 
 
-def test_its_connectors_differ_in_their_slots_and_in_where_the_databases_are() -> None:
+def test_its_connectors_differ_in_slots_in_where_databases_are_and_in_haste() -> None:
     first = _specs(overlay("production"), "KafkaConnector")
     second = _specs(SECOND, "KafkaConnector")
 
@@ -46,6 +46,7 @@ def test_its_connectors_differ_in_their_slots_and_in_where_the_databases_are() -
         del config["signal.data.collection"]
         config["slot.name"] = f"paymesh_{name}_b"
         config["database.hostname"] = f"{name}-db-rw.paymesh"
+        config["poll.interval.ms"] = 200  # nobody waits for it
     assert len(first) == 5
     assert second == wanted
 
