@@ -242,7 +242,7 @@ def _refused(command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
 
 async def test_the_archive_is_asked_in_sql(mesh: Mesh, merchant: Merchant) -> None:
     payment = await _pay(merchant, 1)
-    await _archived(mesh)
+    await _rows_equal(mesh, [payment])
 
     found = json.loads(
         mesh.run(
