@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from audit_svc.clients import KafkaReader
 from audit_svc.domain.gaps import (
+    Captured,
     CapturedRows,
     Comparison,
     RowName,
@@ -28,7 +29,8 @@ from audit_svc.store.tables import CapturedDatabase, Slot
 
 POLL_S = 0.5
 CONFIRMED_S_MAX = 20.0  # Debezium confirms every few seconds, also where nobody writes
-REREAD_S_MAX = 120.0
+REREAD_S_MAX = 120.0  # without any that come
+ASKED_AGAIN_S = 30.0
 ROWS_OF_A_SIGNAL_MAX = 200  # Debezium keeps the signal with each record until it is done
 CLOCKS_APART_MS = 300_000  # how far those of Kafka and of a database may be
 # A transaction takes its time before it has its place in the WAL, so its place may be after that of
@@ -82,14 +84,38 @@ class CaptureCheck:
             self._reread(shape, some)
 
     def _reread(self, shape: Shape, rows: Sequence[RowName]) -> None:
+        """Ask for rows until all have come.
+
+        Debezium reads rows into a buffer by the key of their messages, which is a payment's for an
+        attempt, and drops what a change of that key meets there: of the rows of one payment it
+        sends one at a time, or none.
+        """
         before = {name: self._captured.rows.get(name) for name in rows}
-        self._database.ask_again(str(uuid.uuid4()), shape, rows)
+        missing = list(rows)
         deadline = time.monotonic() + REREAD_S_MAX
-        while any(self._captured.rows.get(name) is was for name, was in before.items()):
+        while missing:
             if time.monotonic() > deadline:
-                raise RowsNotRead(f"{shape.table}: {len(rows)} rows")
+                raise RowsNotRead(f"{shape.table}: {len(missing)} rows")
+            self._database.ask_again(str(uuid.uuid4()), shape, missing)
+            rest = self._not_come(missing, before)
+            if len(rest) < len(missing):
+                deadline = time.monotonic() + REREAD_S_MAX
+            missing = rest
+
+    def _not_come(
+        self, rows: Sequence[RowName], before: Mapping[RowName, Captured | None]
+    ) -> list[RowName]:
+        """Wait until some rows have come and then no more do, or none do; return the others."""
+        rest = list(rows)
+        until = time.monotonic() + ASKED_AGAIN_S
+        while rest and time.monotonic() < until:
             time.sleep(POLL_S)
             self._read_on()
+            now = [name for name in rest if self._captured.rows.get(name) is before[name]]
+            if len(now) == len(rest) < len(rows):
+                break
+            rest = now
+        return rest
 
     def _compare(self) -> Comparison:
         now_us, position = self._database.now()

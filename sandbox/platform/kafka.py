@@ -256,13 +256,9 @@ class Connect:
         database: where PostgreSQL is here, in Debezium's words.
         """
         for resource in self._resources:
-            name, spec = resource["metadata"]["name"], resource["spec"]
-            config = {key: _text(value) for key, value in spec["config"].items()} | {
-                "connector.class": spec["class"],
-                "tasks.max": str(spec["tasksMax"]),
-                **database,
-            }
-            await self._connectors.configure(name, config)
+            await self._connectors.configure(
+                resource["metadata"]["name"], configuration(resource, database)
+            )
         for resource in self._resources:
             await self._connectors.until(resource["metadata"]["name"], RUNNING)
 
@@ -317,6 +313,16 @@ class Connect:
             "exactly.once.source.support": "enabled",
             "scheduled.rebalance.max.delay.ms": 0,
         }
+
+
+def configuration(resource: dict[str, Any], database: Mapping[str, str]) -> dict[str, str]:
+    """Return what Connect is told of a connector. database: where PostgreSQL is here."""
+    spec = resource["spec"]
+    return {key: _text(value) for key, value in spec["config"].items()} | {
+        "connector.class": spec["class"],
+        "tasks.max": str(spec["tasksMax"]),
+        **database,
+    }
 
 
 def _text(value: object) -> str:

@@ -20,16 +20,22 @@ from typing import Any
 import psycopg
 import pytest
 
+from audit_svc.clients import KafkaReader
 from audit_svc.domain.gaps import RowName
 from audit_svc.domain.record import read_change
+from audit_svc.handlers.gaps import CaptureCheck
+from audit_svc.store.archive import Archive
+from audit_svc.store.tables import CapturedDatabase
+from chassis.database import Database
 from chassis.heartbeat import heartbeat
 from chassis.identity import Caller
+from chassis.ids import new_id
 from intent_svc.domain.payment_intent import PaymentIntent, Status
 from k8s.kustomize import render
 from k8s.render import SECOND_CAPTURE
 from sandbox.capture import Access, CaptureControl
 from sandbox.platform.connectors import RUNNING
-from sandbox.platform.kafka import resources
+from sandbox.platform.kafka import configuration, resources
 from tests.fakes import FakeClock
 from tests.integration.audit_parts import Auditing
 from tests.integration.conftest import DatabaseServer
@@ -37,8 +43,10 @@ from tests.integration.connect_parts import Worker, a_worker
 from tests.integration.intent_parts import IntentProcess
 from tests.integration.kafka_parts import Broker, a_broker
 from tests.integration.settings import database_and_settings
+from tests.integration.txn_parts import TxnProcess, a_beginning, a_step, a_transaction
 from tests.lost_slots import lose_slot, write_wal
 from tests.topics import read_topics
+from txn_svc.store.rows import Step
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]  # Kafka and Connect, twice
 
@@ -80,7 +88,7 @@ async def ground(postgres: DatabaseServer, tls: Path) -> AsyncIterator[Ground]:
     """Run the connector `intent` on a new database, and leave no slot behind."""
     database, _ = await database_and_settings(postgres.database("intent"), tls)
     name = str(database.engine.url.database)
-    ours = _intent(resources("connectors.yaml"))
+    ours = [_connector(resources("connectors.yaml"), "intent")]
     async with _running_broker() as broker, a_worker(broker, postgres, name, ours) as worker:
         (broker.folder / "archive").mkdir()
         auditing = Auditing(broker, broker.folder, (broker.folder / "archive").as_uri())
@@ -96,12 +104,13 @@ async def ground(postgres: DatabaseServer, tls: Path) -> AsyncIterator[Ground]:
         admin.execute("select pg_drop_replication_slot(slot_name) from pg_replication_slots")
 
 
-def _intent(connectors: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [
+def _connector(rendered: Iterable[dict[str, Any]], name: str) -> dict[str, Any]:
+    [found] = [
         each
-        for each in connectors
-        if each["kind"] == "KafkaConnector" and each["metadata"]["name"] == "intent"
+        for each in rendered
+        if each["kind"] == "KafkaConnector" and each["metadata"]["name"] == name
     ]
+    return found
 
 
 def _lose_slot(postgres: DatabaseServer, slot: str) -> None:
@@ -172,11 +181,62 @@ async def test_a_repair_that_was_broken_off_is_brought_to_its_end(
     assert versions == Counter((intent.id, version) for version in (1, 2, 3))
 
 
+async def test_all_rows_that_share_a_payment_are_read_again(
+    ground: Ground, tls: Path, caller: Caller
+) -> None:
+    """Debezium buffers one row for each key of a message, which is a payment's for these."""
+    database, _ = await database_and_settings(ground.postgres.database("txn"), tls)
+    async with _captured_as_well(ground, "txn", str(database.engine.url.database)) as check:
+        intent_id = new_id("pi", caller.merchant_id)
+        steps = [await _recorded(database, caller, intent_id, key) for key in "abc"]
+        assert (await asyncio.to_thread(check.compare)).is_clean
+        rows = {RowName("attempts", (caller.merchant_id, step.attempt.id)) for step in steps}
+
+        await asyncio.to_thread(check.reread, rows)
+
+        found = await asyncio.to_thread(ground.auditing.in_kafka)
+    await database.close()
+    changes = [change for each in found.values() for change in map(read_change, each) if change]
+    reread = [str((change.after or {})["id"]) for change in changes if change.op == "r"]
+    assert {step.attempt.id for step in steps} <= set(reread)
+
+
+@asynccontextmanager
+async def _captured_as_well(
+    ground: Ground, service: str, database: str
+) -> AsyncIterator[CaptureCheck]:
+    """Let the worker capture another database for as long, and yield who compares it."""
+    connectors, postgres = ground.worker.connectors, ground.postgres.server
+    settings = postgres.connector_settings() | {"database.dbname": database}
+    resource = _connector(resources("connectors.yaml"), service)
+    await connectors.configure(service, configuration(resource, settings))
+    try:
+        await connectors.until(service, RUNNING)
+        captured = CapturedDatabase(postgres.url("debezium", database), f"paymesh_{service}")
+        archive, kafka = Archive(ground.access.archive), KafkaReader(ground.access.kafka)
+        yield await asyncio.to_thread(CaptureCheck, archive, kafka, captured, service, since_us=0)
+    finally:
+        await connectors.stop(service)
+        await connectors.call("DELETE", f"/connectors/{service}")
+        with psycopg.connect(postgres.superuser_url(database), autocommit=True) as admin:
+            admin.execute("select pg_drop_replication_slot(%s)", [f"paymesh_{service}"])
+
+
+async def _recorded(database: Database, caller: Caller, intent_id: str, key: str) -> Step:
+    """Store a transaction of an intent with an attempt."""
+    store = TxnProcess(database).store
+    transaction = a_transaction(caller, intent_id)
+    assert await store.beginnings.submit(a_beginning(transaction, key)) is None
+    step = a_step(transaction)
+    await store.records.submit(step)
+    return step
+
+
 async def test_a_second_capture_has_every_change_once_while_the_first_is_away(
     ground: Ground, caller: Caller
 ) -> None:
     """The last one here, since it leaves the first capture dead."""
-    theirs = _intent(render(SECOND_CAPTURE))
+    theirs = [_connector(render(SECOND_CAPTURE), "intent")]
     async with (
         _running_broker() as second,
         a_worker(second, ground.postgres, ground.database, theirs),
