@@ -6,7 +6,7 @@ from typing import Any
 
 from chassis.clock import Clock
 from chassis.errors import ServiceUnavailable
-from edge.authz.app import AuthzApp, Receive, Send, refuse
+from edge.authz.app import AuthzApp, Receive, Send, let_pass, refuse
 from edge.authz.domains import DomainHandlers
 from edge.authz.keys import KeyCache
 
@@ -36,9 +36,7 @@ class FrameApp:
             request_id = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
             await refuse(send, away, request_id)
             return
-        headers = [(b"x-frame-ancestors", ancestors.encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b""})
+        await let_pass(send, [(b"x-frame-ancestors", ancestors.encode())])
 
     async def _ancestors(self, query: str) -> str:
         """Return whose pages: nobody's, if the key is not in force."""

@@ -47,9 +47,7 @@ def check_body(message: Descriptor, content: bytes, bound: frozenset[str]) -> No
     if not content:
         return
     try:
-        body = json.loads(
-            content.decode(), object_pairs_hook=_object, parse_constant=_refuse_constant
-        )
+        body = DECODER.decode(content.decode())
     except (ValueError, RecursionError):
         raise BodyNotJson from None
     if not isinstance(body, dict):
@@ -89,6 +87,9 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _refuse_constant(_: str) -> None:
     raise ValueError
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant)
 
 
 def _check_message(
