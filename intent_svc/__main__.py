@@ -17,9 +17,9 @@ from chassis.consumer import Consumer
 from chassis.database import connect
 from chassis.heartbeat import heartbeat
 from chassis.identity import channel
-from chassis.migrate import require_schema
 from chassis.outbox import OutboxKeeper
 from chassis.relay import Relay
+from chassis.schema import require_schema
 from chassis.server import EDGE, Service, only, run, serve
 from chassis.slots import slot_watch
 from intent_svc.clients import AuthorizationClient

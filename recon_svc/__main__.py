@@ -13,8 +13,8 @@ from chassis.consumer import Consumer
 from chassis.database import connect
 from chassis.heartbeat import heartbeat
 from chassis.identity import channel
-from chassis.migrate import require_schema
 from chassis.networks import read_network_rules
+from chassis.schema import require_schema
 from chassis.server import Service, only, run, serve
 from chassis.slots import slot_watch
 from recon_svc.clearing.inbox import Inbox

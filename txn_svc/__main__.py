@@ -25,10 +25,10 @@ from chassis.keystore.config import open_key_store, require_keys
 from chassis.keystore.file import FileKeyStore
 from chassis.keystore.keys import CARD_PURPOSES
 from chassis.keystore.store import KeyStore
-from chassis.migrate import require_schema
 from chassis.networks import read_network_rules
 from chassis.outbox import OutboxKeeper
 from chassis.relay import Relay
+from chassis.schema import require_schema
 from chassis.server import EDGE, Service, only, run, serve
 from chassis.slots import slot_watch
 from txn_svc.cards.card_keys import CardKeys

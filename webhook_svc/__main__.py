@@ -10,7 +10,7 @@ from chassis.config import read_settings
 from chassis.consumer import Consumer
 from chassis.database import connect
 from chassis.heartbeat import heartbeat
-from chassis.migrate import require_schema
+from chassis.schema import require_schema
 from chassis.sealing import Sealer
 from chassis.server import EDGE, Service, only, run, serve
 from chassis.slots import slot_watch

@@ -17,7 +17,7 @@ from chassis.config import read_settings
 from chassis.database import connect
 from chassis.heartbeat import heartbeat
 from chassis.identity import TokenMinter
-from chassis.migrate import require_schema
+from chassis.schema import require_schema
 from chassis.sealing import Sealer
 from chassis.server import Service, only, run, serve
 from chassis.slots import slot_watch

@@ -11,7 +11,8 @@ import pytest
 
 from chassis.config import ServiceSettings
 from chassis.database import connect
-from chassis.migrate import migrate, newest_schema, require_schema
+from chassis.migrate import migrate
+from chassis.schema import newest_schema, require_schema
 from sandbox.state import DATABASES, ROOT
 from tests.integration.conftest import PACKAGES, DatabaseServer
 from tests.integration.settings import settings_of

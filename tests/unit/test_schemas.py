@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from alembic.script import ScriptDirectory
 
-from chassis.migrate import newest_schema
+from chassis.schema import newest_schema
 from sandbox.state import DATABASES, ROOT
 from sandbox.topology import SERVICES
 
@@ -17,4 +18,5 @@ def test_older_schemas_sort_before_newer_ones(package: str) -> None:
     files = sorted(folder.glob("*.py"))
 
     assert [file.name[:5] for file in files] == [f"{n:04}_" for n in range(1, len(files) + 1)]
-    assert newest_schema(package) == files[-1].name[:4]
+    head = ScriptDirectory(folder.parent).get_current_head()
+    assert newest_schema(package) == head

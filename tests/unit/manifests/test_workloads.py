@@ -12,7 +12,7 @@ import pytest
 
 from chassis.config import RetentionSettings
 from chassis.keystore import config
-from chassis.migrate import newest_schema
+from chassis.schema import newest_schema
 from chassis.server import LIVENESS
 from edge.config import EnvoySettings
 from k8s.kustomize import containers
