@@ -80,7 +80,8 @@ class Supervisor:
         await postgres.healthy()
         await asyncio.to_thread(self._parts.postgres.create_databases, DATABASES)
         self._step_to("migrating the databases")
-        await asyncio.gather(*(self._migrate(service) for service in DATABASES))
+        migrations = self._parts.migrations()
+        await run_step(migrations, self._parts.state.logs / f"{migrations.name}.log")
         self._step_to("starting the services and Envoy")
         services = [await self._run(self._parts.service(name)) for name in SERVICES]
         await self._run(self._parts.envoy())
@@ -91,10 +92,6 @@ class Supervisor:
         await self._parts.kafka.create_users_and_topics()
         connect = await self._run(self._parts.connect.spec())
         await connect.healthy()
-
-    async def _migrate(self, service: str) -> None:
-        step = self._parts.migration(service)
-        await run_step(step, self._parts.state.logs / f"{step.name}.log")
 
     async def _show_renewed(self) -> None:
         """Tell of renewed certificates who reads them only when told to, or at its start.

@@ -127,13 +127,17 @@ class Topology:
             stop_s=15,
         )
 
-    def migration(self, service: str) -> Step:
-        """Return how to bring the database of a service to the schema that it needs."""
-        url = self.postgres.url(f"{service}_owner", DATABASES[service])
+    def migrations(self) -> Step:
+        """Return how to bring the databases of all services to the schemas that they need."""
+        packages = dict(SERVICES.values())
+        urls = {
+            packages[service]: _for_sqlalchemy(self.postgres.url(f"{service}_owner", database))
+            for service, database in DATABASES.items()
+        }
         return Step(
-            name=f"{service}-migration",
-            command=[sys.executable, "-m", "chassis.migrate", dict(SERVICES.values())[service]],
-            environment={"PAYMESH_OWNER_DATABASE_URL": _for_sqlalchemy(url)},
+            name="migrations",
+            command=[sys.executable, "-m", "sandbox.platform.migrations"],
+            environment={"PAYMESH_OWNER_DATABASE_URLS": json.dumps(urls)},
             folder=ROOT,
         )
 
