@@ -30,8 +30,12 @@ class Connectors:
 
     async def states(self, name: str) -> list[str]:
         """Return the states of a connector and of its tasks. Raises as `call` does."""
-        status = await self.call("GET", f"/connectors/{name}/status")
-        return [status["connector"]["state"], *(task["state"] for task in status["tasks"])]
+        return _states(await self.call("GET", f"/connectors/{name}/status"))
+
+    async def all_states(self) -> dict[str, list[str]]:
+        """Return the states of every connector, by name. Raises as `call` does."""
+        found = await self.call("GET", "/connectors?expand=status")
+        return {name: _states(each["status"]) for name, each in found.items()}
 
     async def configure(self, name: str, config: dict[str, str]) -> None:
         """Make a connector, or change it. Raises RuntimeError, TimeoutError."""
@@ -110,3 +114,7 @@ class Connectors:
         )
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 our own worker
             return json.loads(answer.read() or b"null")
+
+
+def _states(status: dict[str, Any]) -> list[str]:
+    return [status["connector"]["state"], *(task["state"] for task in status["tasks"])]

@@ -274,16 +274,17 @@ class Connect:
         ]
         while True:
             await asyncio.sleep(WATCH_S)
-            for name in names:
-                # It is away itself, or busy with a rebalance: it is asked again.
-                with contextlib.suppress(OSError, http.client.HTTPException):
-                    await self._restart_failed(name)
+            # It is away itself, or busy with a rebalance: it is asked again.
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                states = await self._connectors.all_states()
+                for name in names:
+                    if "FAILED" in states.get(name, ()):
+                        await self._restart(name)
 
-    async def _restart_failed(self, name: str) -> None:
-        if "FAILED" in await self._connectors.states(name):
-            LOG.warning("connector %s failed; restarting it", name)
-            restart = f"/connectors/{name}/restart?includeTasks=true&onlyFailed=true"
-            await self._connectors.call("POST", restart)
+    async def _restart(self, name: str) -> None:
+        LOG.warning("connector %s failed; restarting it", name)
+        restart = f"/connectors/{name}/restart?includeTasks=true&onlyFailed=true"
+        await self._connectors.call("POST", restart)
 
     async def _is_healthy(self) -> bool:
         try:
