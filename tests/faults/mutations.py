@@ -104,7 +104,7 @@ MUTATIONS = (
         new="""            if now.comparison is not None:
                 break
 """,
-        reported_as=("no repair names it",),
+        reported_as=("otherwise than captured",),
     ),
     Mutation(
         "a-row-that-is-archived-is-taken-for-whole",
