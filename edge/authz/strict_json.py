@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
@@ -101,7 +102,7 @@ def _check_message(
     named: dict[str, str] = {}
     for name, value in body.items():
         param = prefix + name
-        field = _field(message, name)
+        field = _fields(message).get(name)
         if field is None or field.name in bound:
             raise ParameterUnknown(param)
         if field.name in named:
@@ -112,17 +113,25 @@ def _check_message(
         _check_field(field, value, param)
 
 
-def _field(message: Descriptor, name: str) -> FieldDescriptor | None:
-    """Return a field by its JSON or its proto name: the transcoder takes both."""
-    found = message.fields_by_name.get(name)
-    if found is not None:
-        return found
-    return next((field for field in message.fields if field.json_name == name), None)
+@cache
+def _fields(message: Descriptor) -> dict[str, FieldDescriptor]:
+    """Return a message's fields by their JSON and their proto names: the transcoder takes both."""
+    return {field.json_name: field for field in message.fields} | dict(message.fields_by_name)
+
+
+@cache
+def _map_value(field: FieldDescriptor) -> FieldDescriptor | None:
+    """Return what the values of a map are; None if the field is none."""
+    entry = field.message_type
+    if entry is None or not entry.GetOptions().map_entry:
+        return None
+    return entry.fields_by_name["value"]
 
 
 def _check_field(field: FieldDescriptor, value: object, param: str) -> None:
-    if field.message_type is not None and field.message_type.GetOptions().map_entry:
-        _check_map(field.message_type.fields_by_name["value"], value, param)
+    values = _map_value(field)
+    if values is not None:
+        _check_map(values, value, param)
     elif field.is_repeated:
         if not isinstance(value, list):
             raise ParameterInvalid(f"{param} must be a list.", param=param)
@@ -195,13 +204,13 @@ CHECKS: dict[int, Callable[[FieldDescriptor, object, str], None]] = {
 def _query_field(message: Descriptor, name: str, bound: frozenset[str]) -> FieldDescriptor | None:
     """Return the scalar field that a query parameter such as "created.gte" means."""
     first, *rest = name.split(".")
-    field = _field(message, first)
+    field = _fields(message).get(first)
     if field is None or field.name in bound:
         return None
     for part in rest:
         if field.message_type is None:
             return None
-        field = _field(field.message_type, part)
+        field = _fields(field.message_type).get(part)
         if field is None:
             return None
     return None if field.message_type is not None else field
