@@ -111,7 +111,7 @@ MUTATIONS = (
         "audit_svc/domain/gaps.py",
         old="known is None or known.is_torn or known.digest != digest:",
         new="known is None or known.is_torn:",
-        reported_as=("no repair names it",),
+        reported_as=("no repair names it", "is told of with other"),
     ),
 )
 
