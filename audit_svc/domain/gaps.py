@@ -172,7 +172,10 @@ class Minute:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a comparison found. judged_until_us: what was changed later may be on its way.
+    """What a comparison found.
+
+    judged_until_us: what was changed later may be on its way, and only rows that miss an earlier
+    change are judged.
 
     lost: rows that the archive has not or has otherwise, or of which it misses a change.
     gone: those that it has and the tables have not, though it knows of no delete.
@@ -213,7 +216,8 @@ def compare(
         found.add(row.name)
         known = captured.rows.get(row.name)
         changed_us = row.changed_us or (known.committed_us if known else 0)
-        if row.changed_us is not None and row.changed_us > judged_until_us:
+        is_torn = known is not None and known.is_torn  # which nothing on its way would mend
+        if row.changed_us is not None and row.changed_us > judged_until_us and not is_torn:
             continue
         minute = _minute(minutes, changed_us)
         columns = known.columns if known else tuple(sorted(row.values))

@@ -111,11 +111,16 @@ class CaptureCheck:
         while rest and time.monotonic() < until:
             time.sleep(POLL_S)
             self._read_on()
-            now = [name for name in rest if self._captured.rows.get(name) is before[name]]
+            now = [name for name in rest if self._has_not_come(name, before[name])]
             if len(now) == len(rest) < len(rows):
                 break
             rest = now
         return rest
+
+    def _has_not_come(self, name: RowName, before: Captured | None) -> bool:
+        """Return whether a row is as it was, or has changed with a change before that missing."""
+        known = self._captured.rows.get(name)
+        return known is before or (known is not None and known.is_torn)
 
     def _compare(self) -> Comparison:
         now_us, position = self._database.now()

@@ -130,6 +130,15 @@ def test_a_row_that_changed_later_than_is_judged_may_be_on_its_way() -> None:
     assert found.verified_until_us == NOON_US + MINUTE_US
 
 
+def test_a_row_that_misses_a_change_is_lost_however_late_it_changed() -> None:
+    """Nothing that is on its way can mend it; it has to be read again."""
+    captured = _captured(ONE, THREE)
+
+    found = _compared(captured, _row("pi_1", 3, 2), until_us=NOON_US + MINUTE_US)
+
+    assert found.lost == {_name("pi_1")}
+
+
 def test_a_row_that_was_read_again_is_whole_and_what_comes_after_it_too() -> None:
     reread = _change(None, _image("pi_1", 3), op="r", minute=9)
     fourth = _change(_image("pi_1", 3), _image("pi_1", 4), minute=10)
