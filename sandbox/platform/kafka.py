@@ -26,6 +26,8 @@ from sandbox.state import ROOT
 LOG = logging.getLogger("sandbox")
 RESOURCES = ROOT / "k8s" / "platform" / "kafka"
 WATCH_S = 1.0
+# Connect is away itself, or busy with a rebalance: it is asked again.
+AWAY = (OSError, http.client.HTTPException)
 PARTITIONS = 6
 NODE_ID = 1
 JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xss512k", "-XX:-UsePerfData")
@@ -274,8 +276,7 @@ class Connect:
         ]
         while True:
             await asyncio.sleep(WATCH_S)
-            # It is away itself, or busy with a rebalance: it is asked again.
-            with contextlib.suppress(OSError, http.client.HTTPException):
+            with contextlib.suppress(*AWAY):
                 states = await self._connectors.all_states()
                 for name in names:
                     if "FAILED" in states.get(name, ()):
@@ -284,7 +285,8 @@ class Connect:
     async def _restart(self, name: str) -> None:
         LOG.warning("connector %s failed; restarting it", name)
         restart = f"/connectors/{name}/restart?includeTasks=true&onlyFailed=true"
-        await self._connectors.call("POST", restart)
+        with contextlib.suppress(*AWAY):  # the others are not to wait for this one
+            await self._connectors.call("POST", restart)
 
     async def _is_healthy(self) -> bool:
         try:
